@@ -1,0 +1,154 @@
+"""Calling a step's or a compensation's function with what its signature asks for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlmodel import Session
+
+from sagaworks.codec import Json, UnencodableError, UnreadableError, decode, decode_bytes, encode
+from sagaworks.errors import Halt, SagaworksError
+from sagaworks.ledger.rows import Arrival
+from sagaworks.saga import Saga
+from sagaworks.step import Compensation, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One delivery of a job: where it belongs, what it carries.
+
+    Attributes:
+        saga: given to the function; its idempotency key is filled in by the ledger.
+        variables: the fetched process variables, as JSON data.
+    """
+
+    arrival: Arrival
+    saga: Saga
+    variables: Mapping[str, Json]
+
+
+class StepSession(Session):
+    """A session inside the ledger's transaction, which isn't the step's to end."""
+
+    def commit(self) -> None:
+        """Refuse: the effect and its ledger row commit together."""
+        raise SagaworksError("a step can't commit: its effect commits with its ledger row")
+
+    def rollback(self) -> None:
+        """Refuse: raise an error to roll back everything."""
+        raise SagaworksError("a step can't roll back; raise a Refusal, a Retry or any other error")
+
+
+def open_session(connection: Connection) -> StepSession:
+    """Return a session that works inside the connection's transaction."""
+    return StepSession(bind=connection, join_transaction_mode="rollback_only")
+
+
+def call_step(
+    step: Step[..., Any], delivery: Delivery, round_: int, session: Session | None
+) -> bytes | None:
+    """Call the step; return its fact as bytes, encoded before anything commits.
+
+    Raises:
+        Halt: a variable is missing or of another type, or the fact can't be encoded.
+        Refusal, Retry, Halt: as the step raises them.
+    """
+    arguments: dict[str, object] = read_variables(step, delivery.variables)
+    if step.signature.saga:
+        arguments[step.signature.saga] = with_key(delivery, idempotency_key(delivery, step, round_))
+    if step.signature.session:
+        arguments[step.signature.session] = session
+    fact = step.function(**arguments)
+    if session is not None:
+        session.flush()
+    return encode_fact(step, fact)
+
+
+def call_compensation(
+    undo: Compensation[Any],
+    delivery: Delivery,
+    round_: int,
+    fact: bytes | None,
+    session: Session | None,
+) -> None:
+    """Call the compensation with the stored fact.
+
+    Raises:
+        Halt: the fact can't be read any more.
+        Retry, Halt: as the compensation raises them.
+    """
+    arguments: dict[str, object] = {}
+    if undo.fact_parameter:
+        arguments[undo.fact_parameter] = read_fact(undo.step, fact)
+    if undo.signature.saga:
+        key = f"{idempotency_key(delivery, undo.step, round_)}/undo"
+        arguments[undo.signature.saga] = with_key(delivery, key)
+    if undo.signature.session:
+        arguments[undo.signature.session] = session
+    undo.function(**arguments)
+    if session is not None:
+        session.flush()
+
+
+def read_variables(step: Step[..., Any], variables: Mapping[str, Json]) -> dict[str, Any]:
+    """Return the step's variables by its declared types.
+
+    Raises:
+        Halt: naming the variable, its type and what is wrong; never its value.
+    """
+    values = {}
+    for name, variable in step.variables.items():
+        place = f"{step.job_type} needs variable `{name}` ({variable.type_name})"
+        if name not in variables:
+            if variable.required:
+                raise Halt(f"{place}: it is missing")
+            continue
+        try:
+            values[name] = decode(variable.annotation, variables[name], place=place)
+        except UnreadableError as error:
+            raise Halt(str(error)) from None
+    return values
+
+
+def read_fact(step: Step[..., Any], fact: bytes | None) -> object:
+    """Return a stored fact as its model.
+
+    Raises:
+        Halt: an older version wrote it and this one can't read it.
+    """
+    if step.fact is None or fact is None:
+        return None
+    try:
+        return decode_bytes(step.fact, fact, place=f"the fact of {step.job_type}")
+    except UnreadableError as error:
+        raise Halt(str(error)) from None
+
+
+def encode_fact(step: Step[..., Any], fact: object) -> bytes | None:
+    """Return what a step returned as bytes.
+
+    Raises:
+        Halt: it isn't the declared fact, or has no JSON form, or is too large.
+    """
+    if step.fact is None:
+        return None
+    if not isinstance(fact, step.fact):
+        returned = type(fact).__name__
+        raise Halt(f"{step.job_type} returned {returned}, its signature says {step.fact.__name__}")
+    try:
+        return encode(fact, place=f"the fact of {step.job_type}")
+    except UnencodableError as error:
+        raise Halt(str(error)) from None
+
+
+def idempotency_key(delivery: Delivery, step: Step[..., Any], round_: int) -> str:
+    """Return the key of one execution: tenant, saga, step, each and round, in one line."""
+    arrival = delivery.arrival
+    parts = (arrival.tenant, arrival.saga_key, step.job_type, arrival.each or "", str(round_))
+    return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in parts)
+
+
+def with_key(delivery: Delivery, key: str) -> Saga:
+    """Return the saga as the function sees it."""
+    return replace(delivery.saga, idempotency_key=key)

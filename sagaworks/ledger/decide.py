@@ -1,0 +1,188 @@
+"""The ledger's table of decisions: what an arriving job means, given the rows that stand there.
+
+Pure functions over values, so that a test or a model can walk through every case.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from sagaworks.ledger.rows import Arrival, Entry, State
+from sagaworks.saga import JobKey
+
+
+class Presence(Enum):
+    """What the engine said when asked for a job by UpdateJobTimeout."""
+
+    HELD = auto()
+    """OK: the job is activated."""
+    UNHELD = auto()
+    """FAILED_PRECONDITION: there, but nobody holds it: backing off, or in an incident."""
+    GONE = auto()
+    """NOT_FOUND: completed or taken away."""
+
+
+Presences = Mapping[JobKey, Presence]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """The engine must be asked for this job first, with no lock held; then decide again."""
+
+    job: JobKey
+
+
+@dataclass(frozen=True, slots=True)
+class Execute:
+    """Do it, as this round."""
+
+    round: int
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """Give the stored answer again; `adopted` where another job takes the row over."""
+
+    entry: Entry
+    adopted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """Nobody waits for this job any more: no effect, nothing said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """A second run of what may run once: a person must look."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """Undo these entries, newest first."""
+
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """This compensation job has done its work already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """There is nothing to undo: leave a row that says so, as this round."""
+
+    round: int
+
+
+StepDecision = Ask | Execute | Replay | Late | Repeated
+UndoDecision = Undo | Undone | Fence | Repeated
+
+
+def decide_step(arrival: Arrival, entries: Sequence[Entry], presences: Presences) -> StepDecision:
+    """Decide on a step's job; `entries` are the step's rows in this saga, oldest first."""
+    own = [entry for entry in entries if arrival.job in entry.jobs]
+    if own:
+        return _seen_before(arrival, own[-1], _same_run(arrival, entries), presences)
+    run = _same_run(arrival, entries)
+    if not run:
+        return Execute(round=1)
+    still_open = [entry for entry in run if entry.is_open]
+    if still_open:
+        return _another_job(arrival, still_open[-1], presences)
+    return _next_round_if_held(arrival, run, presences)
+
+
+def decide_undo(arrival: Arrival, entries: Sequence[Entry]) -> UndoDecision:
+    """Decide on a compensation's job; `entries` are the undone step's rows, oldest first."""
+    if any(_touched_by(entry, arrival.job) for entry in entries):
+        return Undone()
+    run = _same_run(arrival, entries)
+    still_open = [entry for entry in run if entry.is_open]
+    if arrival.each is None:
+        return _undo_without_each(arrival, entries, still_open)
+    if still_open:
+        return Undo((still_open[-1],))
+    if arrival.each and any(entry.undone_by for entry in run):
+        return _newest_of_other_runs(entries, run)
+    return Fence(_round_after(run))
+
+
+def _seen_before(
+    arrival: Arrival, entry: Entry, run: Sequence[Entry], presences: Presences
+) -> StepDecision:
+    if entry.is_open:
+        return Replay(entry)
+    if entry.state is State.REFUSED and not entry.throw_accepted:
+        return Replay(entry)
+    # Refused and thrown, undone, or fenced: the engine has taken that answer. Only a job that is
+    # held right now (an incident was resolved, the engine restored) may decide afresh.
+    newer_open = [other for other in run if other.is_open]
+    if newer_open:
+        return _another_job(arrival, newer_open[-1], presences)
+    return _next_round_if_held(arrival, run, presences)
+
+
+def _another_job(arrival: Arrival, entry: Entry, presences: Presences) -> StepDecision:
+    for job in (arrival.job, entry.job):
+        if job not in presences:
+            return Ask(job)
+    if presences[arrival.job] is Presence.GONE:
+        return Late()
+    if entry.inputs != arrival.inputs:
+        return Repeated(f"{_both(arrival, entry)} with other inputs")
+    if entry.loop_counter != arrival.loop_counter:
+        return Repeated(f"{_both(arrival, entry)}: `each` doesn't tell the runs of a loop apart")
+    if presences[entry.job] is not Presence.GONE:
+        return Repeated(f"{_both(arrival, entry)}, both alive")
+    return Replay(entry, adopted=True)
+
+
+def _next_round_if_held(
+    arrival: Arrival, run: Sequence[Entry], presences: Presences
+) -> StepDecision:
+    if arrival.job not in presences:
+        return Ask(arrival.job)
+    if presences[arrival.job] is not Presence.HELD:
+        return Late()
+    return Execute(_round_after(run))
+
+
+def _undo_without_each(
+    arrival: Arrival, entries: Sequence[Entry], still_open: Sequence[Entry]
+) -> UndoDecision:
+    if not still_open:
+        return Fence(_round_after(entries))
+    if arrival.undo_all:
+        return Undo(tuple(reversed(still_open)))
+    return Repeated(
+        f"the step runs once for each value, {len(still_open)} runs are open, and the job carries"
+        " none; set the handler's header `undo` to `all`, or map the value in"
+    )
+
+
+def _newest_of_other_runs(entries: Sequence[Entry], run: Sequence[Entry]) -> UndoDecision:
+    """A plain loop: the engine calls every handler with the last run's variables."""
+    others = [entry for entry in entries if entry.is_open]
+    return Undo((others[-1],)) if others else Fence(_round_after(run))
+
+
+def _same_run(arrival: Arrival, entries: Sequence[Entry]) -> list[Entry]:
+    if arrival.each is None:
+        return list(entries)
+    return [entry for entry in entries if entry.each in (arrival.each, "") or not arrival.each]
+
+
+def _touched_by(entry: Entry, job: JobKey) -> bool:
+    return entry.undone_by == job or (entry.state is State.FENCE and job in entry.jobs)
+
+
+def _round_after(run: Sequence[Entry]) -> int:
+    return max((entry.round for entry in run), default=0) + 1
+
+
+def _both(arrival: Arrival, entry: Entry) -> str:
+    return f"job {arrival.job} repeats {entry.step} of job {entry.job}"

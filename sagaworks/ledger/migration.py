@@ -1,0 +1,32 @@
+"""The ledger's migrations, as operations that a service's own Alembic revision calls."""
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy.schema import CreateIndex, CreateTable, DropTable
+
+from sagaworks.ledger import tables
+
+if TYPE_CHECKING:
+    from alembic.operations import Operations
+
+
+def create_ledger(op: "Operations") -> None:
+    """Create the ledger's tables; call it in `upgrade()` of the service's first revision.
+
+    Args:
+        op: ``from alembic import op``.
+    """
+    for table in tables.metadata.sorted_tables:
+        op.execute(CreateTable(table))
+        for index in sorted(table.indexes, key=lambda index: str(index.name)):
+            op.execute(CreateIndex(index))
+    op.execute(tables.version.insert().values(version=tables.LEDGER_VERSION))
+
+
+def drop_ledger(op: "Operations") -> None:
+    """Drop the ledger's tables; call it in `downgrade()`.
+
+    Every answer the service ever gave is gone then: only for a database without sagas.
+    """
+    for table in reversed(tables.metadata.sorted_tables):
+        op.execute(DropTable(table))

@@ -1,0 +1,77 @@
+"""What a service's ledger tells of one saga, in plain data."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Connection, select
+
+from sagaworks.ledger.rows import State
+from sagaworks.ledger.tables import ledger, saga
+
+SETTLED_WITHIN: Final = timedelta(seconds=60)
+"""An effect that the engine hasn't been seen to accept for so long is shown as in doubt."""
+
+Told = dict[str, Any]
+
+
+def read_trail(connection: Connection, tenant: str, saga_key: str) -> list[Told]:
+    """Return what happened in this service for one saga, oldest first.
+
+    Each entry: service is added by the caller; step, event (intended, executed, refused, undone,
+    fenced), at (ISO 8601, UTC), round, each, element, process_instance, job, jobs, reports, code,
+    message, counted, in_doubt, undone_by.
+    """
+    ours = (ledger.c.tenant == tenant, ledger.c.saga_key == saga_key)
+    rows = connection.execute(select(ledger).where(*ours).order_by(ledger.c.id)).mappings()
+    told = [event for row in rows for event in _events(dict(row))]
+    return sorted(told, key=lambda event: event["at"])
+
+
+def read_owner(connection: Connection, tenant: str, saga_key: str) -> int | None:
+    """Return the process instance that owns the business key here, or None."""
+    ours = (saga.c.tenant == tenant, saga.c.saga_key == saga_key)
+    return connection.execute(select(saga.c.process_instance).where(*ours)).scalar()
+
+
+def _events(row: Told) -> Iterator[Told]:
+    if row["request"] is not None:
+        yield _event(row, "intended", row["created_at"], in_doubt=_waits(row, State.INTENT))
+    if row["state"] == State.FENCE:
+        yield _event(row, "fenced", row["created_at"])
+    elif row["answered_at"] is not None:
+        refused = row["state"] == State.REFUSED
+        name = "refused" if refused else "executed"
+        more = json.loads(row["answer"]) if refused else {}
+        yield _event(row, name, row["answered_at"], in_doubt=_waits(row, State.OPEN), **more)
+    if row["undone_at"] is not None:
+        yield _event(row, "undone", row["undone_at"])
+
+
+def _event(row: Told, name: str, at: datetime, **more: object) -> Told:
+    jobs = json.loads(row["jobs"])
+    return {
+        "step": row["step"],
+        "event": name,
+        "at": at.replace(tzinfo=UTC).isoformat(timespec="milliseconds"),
+        "round": row["round"],
+        "each": row["each"],
+        "element": row["element"],
+        "process_instance": row["process_instance"],
+        "job": jobs[-1],
+        "jobs": jobs,
+        "reports": row["reports"],
+        "counted": row["counted_at"] is not None,
+        "in_doubt": False,
+        "undone_by": row["undone_by"],
+        "remote": row["request"] is not None,
+        **more,
+    }
+
+
+def _waits(row: Told, state: State) -> bool:
+    if row["state"] != state or row["counted_at"] is not None:
+        return False
+    since: datetime = row["answered_at"] or row["created_at"]
+    return datetime.now(UTC).replace(tzinfo=None) - since > SETTLED_WITHIN

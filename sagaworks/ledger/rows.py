@@ -1,0 +1,102 @@
+"""One ledger row and one arriving job, as plain values."""
+
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import Row as DatabaseRow
+
+from sagaworks.saga import ElementKey, JobKey, SagaKey
+
+
+class State(StrEnum):
+    """What a ledger row says of its execution."""
+
+    CLAIM = "claim"
+    """Inserted, the effect not done; seen only inside its own transaction."""
+    INTENT = "intent"
+    """A remote step is about to call, or has called, its partner."""
+    OPEN = "open"
+    """The effect is there and not undone."""
+    REFUSED = "refused"
+    UNDONE = "undone"
+    FENCE = "fence"
+    """A compensation came and found nothing to undo."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A ledger row."""
+
+    id: int
+    step: str
+    each: str
+    round: int
+    state: State
+    process_instance: SagaKey
+    jobs: tuple[JobKey, ...]
+    loop_counter: int | None
+    inputs: str
+    request: bytes | None
+    answer: bytes | None
+    throw_accepted: bool
+    undone_by: JobKey | None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether an effect is there, or may be there, and isn't undone."""
+        return self.state in (State.OPEN, State.INTENT)
+
+    @property
+    def job(self) -> JobKey:
+        """The job that holds the row now."""
+        return self.jobs[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A job as it arrives at the ledger.
+
+    Attributes:
+        step: the step's name; for a compensation job the step it undoes.
+        names: the step's name and its former one.
+        each: which run of a loop or multi-instance; empty where the step declares none, None where
+            it declares one and the job doesn't carry it (a compensation).
+        inputs: digest of the step's variables.
+        undo_all: the compensation handler's header ``undo: all``.
+    """
+
+    tenant: str
+    saga_key: str
+    process_instance: SagaKey
+    process_id: str
+    step: str
+    names: tuple[str, ...]
+    job: JobKey
+    element: str
+    element_instance: ElementKey
+    each: str | None = ""
+    loop_counter: int | None = None
+    inputs: str = ""
+    start_digest: str | None = None
+    undo_all: bool = False
+
+
+def entry_of(row: DatabaseRow[tuple[object, ...]]) -> Entry:
+    """Return a row of the ledger table as a value."""
+    found = row._mapping  # noqa: SLF001  SQLAlchemy's public way to a row by column names
+    return Entry(
+        id=found["id"],
+        step=found["step"],
+        each=found["each"],
+        round=found["round"],
+        state=State(found["state"]),
+        process_instance=SagaKey(found["process_instance"]),
+        jobs=tuple(JobKey(job) for job in json.loads(found["jobs"])),
+        loop_counter=found["loop_counter"],
+        inputs=found["inputs"],
+        request=found["request"],
+        answer=found["answer"],
+        throw_accepted=found["throw_accepted"],
+        undone_by=found["undone_by"],
+    )

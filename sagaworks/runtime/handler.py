@@ -1,0 +1,126 @@
+"""One job from its arrival to its report."""
+
+import asyncio
+import contextvars
+import time
+from collections import OrderedDict
+from concurrent.futures import Executor
+from datetime import timedelta
+from typing import Final
+
+from loguru import logger
+
+from sagaworks.errors import Halt, Retry
+from sagaworks.ledger.answers import Answer, Say
+from sagaworks.ledger.call import Delivery
+from sagaworks.ledger.faults import CommitUnknownError, DatabaseUnavailableError
+from sagaworks.ledger.protocol import Ledger
+from sagaworks.observe.metrics import WorkerMetrics
+from sagaworks.runtime.backoff import grown
+from sagaworks.runtime.deliveries import delivery_of
+from sagaworks.runtime.locks import HeldJob
+from sagaworks.runtime.reports import Reports
+from sagaworks.saga import JobKey
+
+_DATABASE_PAUSE: Final = timedelta(seconds=2)
+"""Back-off of a job handed back because its database can't work now."""
+
+_REMEMBERED: Final = 10_000
+
+
+class Handler:
+    """Runs jobs through the ledger on threads, and reports what came of them."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        reports: Reports,
+        metrics: WorkerMetrics,
+        pool: Executor,
+        tenant: str,
+    ) -> None:
+        """Keep the parts."""
+        self._ledger = ledger
+        self._reports = reports
+        self._metrics = metrics
+        self._pool = pool
+        self._tenant = tenant
+        self._attempts: OrderedDict[JobKey, int] = OrderedDict()
+        self.database_reason: str | None = None
+
+    async def handle(self, held: HeldJob) -> None:
+        """Carry out one delivery; whatever happens, the job is answered or left to its lock."""
+        attempt = self._count_attempt(held.key)
+        with logger.contextualize(step=held.task.name, attempt=attempt, job=held.key):
+            try:
+                delivery = delivery_of(held.task, held.job, attempt=attempt, tenant=self._tenant)
+                with logger.contextualize(saga=delivery.arrival.saga_key):
+                    await self._carry_out(held, delivery, attempt)
+            except Halt as halt:
+                await self._halt(held, halt)
+
+    async def _carry_out(self, held: HeldJob, delivery: Delivery, attempt: int) -> None:
+        try:
+            answer = await self._in_thread(held, delivery)
+        except Halt as halt:
+            await self._halt(held, halt)
+        except Retry as retry:
+            await self._retry(held, retry, attempt)
+        except DatabaseUnavailableError as error:
+            await self._hand_back(held, str(error))
+        except CommitUnknownError as error:
+            self._tell(held, "unknown", f"COMMIT failed, saying nothing: {error}", "WARNING")
+        except Exception as error:  # noqa: BLE001  the one place: a step's bug must be answered
+            await self._failed(held, error, attempt)
+        else:
+            await self._answered(held, answer)
+
+    async def _in_thread(self, held: HeldJob, delivery: Delivery) -> Answer:
+        begun = time.perf_counter()
+        context = contextvars.copy_context()
+        loop = asyncio.get_running_loop()
+        run = (self._ledger.run, held.task, delivery, held.held)
+        try:
+            return await loop.run_in_executor(self._pool, context.run, *run)
+        finally:
+            self._metrics.step_seconds.labels(held.task.name).observe(time.perf_counter() - begun)
+
+    async def _answered(self, held: HeldJob, answer: Answer) -> None:
+        self.database_reason = None
+        level = "WARNING" if answer.say is Say.HALT else "INFO"
+        self._tell(held, answer.outcome, answer.code or answer.message, level)
+        if answer.say is not Say.NOTHING:
+            await self._reports.answer(held, answer)
+        if answer.say in (Say.COMPLETE, Say.THROW):
+            self._attempts.pop(held.key, None)
+
+    async def _halt(self, held: HeldJob, halt: Halt) -> None:
+        self._tell(held, "halted", halt.why, "WARNING")
+        await self._reports.fail(held, 0, halt.why)
+
+    async def _retry(self, held: HeldJob, retry: Retry, attempt: int) -> None:
+        self._tell(held, "retry", retry.why)
+        pause = retry.after if retry.after is not None else timedelta(seconds=grown(attempt))
+        await self._reports.fail(held, held.job.retries - 1, retry.why, pause)
+
+    async def _hand_back(self, held: HeldJob, why: str) -> None:
+        self.database_reason = f"the database can't work now: {why}"
+        self._tell(held, "handed_back", self.database_reason, "WARNING")
+        await self._reports.fail(held, held.job.retries, why, _DATABASE_PAUSE)
+
+    async def _failed(self, held: HeldJob, error: Exception, attempt: int) -> None:
+        self._metrics.jobs.labels(held.task.name, "failed").inc()
+        logger.bind(outcome="failed").opt(exception=error).error("{}", type(error).__name__)
+        why = f"{type(error).__name__} in {held.task.job_type}; the worker's log has the traceback"
+        pause = timedelta(seconds=grown(attempt))
+        await self._reports.fail(held, held.job.retries - 1, why, pause)
+
+    def _tell(self, held: HeldJob, outcome: str, what: str = "", level: str = "INFO") -> None:
+        self._metrics.jobs.labels(held.task.name, outcome).inc()
+        logger.bind(outcome=outcome).log(level, "{}", what)
+
+    def _count_attempt(self, job: JobKey) -> int:
+        self._attempts[job] = self._attempts.pop(job, 0) + 1
+        if len(self._attempts) > _REMEMBERED:
+            self._attempts.popitem(last=False)
+        return self._attempts[job]

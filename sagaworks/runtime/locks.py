@@ -1,0 +1,75 @@
+"""Whose job is it: the locks that the engine gave, seen from here."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sagaworks.saga import JobKey
+from sagaworks.step import Compensation, Step
+
+_WINDOW: Final = 30.0
+"""Seconds after which an observation of the engine's clock is forgotten: clocks are set."""
+
+
+class LockClock:
+    """Tells how much of a job's lock is left, whatever the engine's wall clock says.
+
+    A job's deadline is the engine's wall clock plus the lock. A fresh job shows how far that clock
+    is ahead of ours (deadline - lock - now); one that waited shows less. So the largest value seen
+    lately is the truth, and the difference to it is how long a job waited on its way here.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        """Measure with `now`, in seconds, which only goes forward."""
+        self._now = now
+        self._ahead: float | None = None
+        self._ahead_before: float | None = None
+        self._since = now()
+
+    def left(self, deadline_ms: int, lock: float) -> float:
+        """Return the seconds left of a lock of `lock` seconds, and learn from it."""
+        now = self._now()
+        begun = deadline_ms / 1000 - lock
+        self._learn(begun - now, now)
+        return begun + lock - now - max(self._known())
+
+    def _known(self) -> list[float]:
+        return [ahead for ahead in (self._ahead, self._ahead_before) if ahead is not None]
+
+    def _learn(self, ahead: float, now: float) -> None:
+        if now - self._since > _WINDOW:
+            self._ahead_before, self._ahead, self._since = self._ahead, None, now
+        self._ahead = ahead if self._ahead is None else max(self._ahead, ahead)
+
+
+@dataclass(slots=True, eq=False)
+class HeldJob:
+    """A job in this worker's hands.
+
+    Attributes:
+        job: the engine's message (pyzeebe's ``ActivatedJob``).
+        task: what it asks for.
+        expires: when its lock ends, in seconds of `time.monotonic`.
+        lost: the engine said that it isn't ours any more.
+    """
+
+    job: Any
+    task: Step[..., Any] | Compensation[Any]
+    expires: float
+    extended: float = field(default_factory=time.monotonic)
+    lost: bool = False
+
+    @property
+    def key(self) -> JobKey:
+        """The job's key."""
+        return JobKey(self.job.key)
+
+    @property
+    def left(self) -> float:
+        """Seconds until the lock ends."""
+        return self.expires - time.monotonic()
+
+    def held(self) -> bool:
+        """Say whether nothing speaks against the job being ours."""
+        return not self.lost

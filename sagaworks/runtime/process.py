@@ -1,0 +1,100 @@
+"""The worker as a process: logs, contract, signals, management port, run file, exit code."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from loguru import logger
+from sqlmodel import Session
+
+from sagaworks.errors import SagaworksError
+from sagaworks.ledger.reader import Told, read_trail
+from sagaworks.manage import Management
+from sagaworks.observe.logs import set_up_logs
+from sagaworks.project import Project
+from sagaworks.runtime.worker import Worker
+from sagaworks.service import Query, Service
+from sagaworks.settings import Settings
+
+
+def run_worker(
+    service: Service, settings: Settings | None = None, project: Project | None = None
+) -> int:
+    """Run a service's worker until SIGTERM or SIGINT; return the process' exit code.
+
+    0 after draining, 1 when it can't begin (one line on stderr says why) or a loop of it broke.
+    """
+    try:
+        project = project or Project.load()
+        settings = settings or Settings.load(project=project)
+        set_up_logs(settings, service.name)
+        _check_contract(service, project)
+        return asyncio.run(_run(service, settings))
+    except SagaworksError as error:
+        sys.stderr.write(f"sagaworks: {service.name}: {error}\n")
+        return 1
+
+
+def _check_contract(service: Service, project: Project) -> None:
+    """Refuse to start where the diagrams and this service's code disagree."""
+    # lxml is needed for a moment only; imported here, where a worker without diagrams skips it.
+    from sagaworks.contract import demand_contract  # noqa: PLC0415
+    from sagaworks.diagram import read_diagram  # noqa: PLC0415
+
+    files = project.diagram_files()
+    demand_contract([service], [read_diagram(file) for file in files], only=service.name)
+
+
+async def _run(service: Service, settings: Settings) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    worker = Worker(service, settings)
+    with _management(worker), logger.contextualize(service=service.name):
+        left = await worker.run(stop)
+        logger.info("stopped; {} jobs left unfinished", left)
+        return 0
+
+
+@contextmanager
+def _management(worker: Worker) -> Iterator[None]:
+    management = Management(
+        worker.settings,
+        worker.service.name,
+        live=worker.live,
+        ready=worker.ready,
+        registry=worker.metrics.registry,
+        ledger=lambda key: _trail(worker, key),
+        queries={name: _asked(worker, query) for name, query in worker.service.queries.items()},
+    )
+    url = management.start()
+    run_file = worker.settings.run_file(worker.service.name)
+    run_file.parent.mkdir(parents=True, exist_ok=True)
+    about = {"service": worker.service.name, "pid": os.getpid(), "management_url": url}
+    run_file.write_text(json.dumps(about))
+    logger.info("management port at {}", url)
+    try:
+        yield
+    finally:
+        run_file.unlink(missing_ok=True)
+        management.stop()
+
+
+def _trail(worker: Worker, key: str) -> list[Told]:
+    with worker.store.reading() as connection:
+        entries = read_trail(connection, worker.settings.tenant, key)
+    return [{"service": worker.service.name, **entry} for entry in entries]
+
+
+def _asked(worker: Worker, query: Query[..., Any]) -> Any:  # noqa: ANN401  a callable
+    def answer(parameters: Mapping[str, str]) -> object:
+        with worker.store.reading() as connection, Session(bind=connection) as session:
+            return query.answer(session, parameters)
+
+    return answer

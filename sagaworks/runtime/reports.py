@@ -1,0 +1,111 @@
+"""Telling the engine: committed answers until they arrive, everything else only while it's ours."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Final
+
+from grpc import StatusCode
+from loguru import logger
+
+from sagaworks.ledger.answers import Answer, Say
+from sagaworks.runtime.backoff import Backoff
+from sagaworks.runtime.commands import NOT_CARRIED_OUT, TRANSIENT, JobCommands, Reply
+from sagaworks.runtime.locks import HeldJob
+from sagaworks.runtime.marks import Marks
+from sagaworks.saga import JobKey
+
+MARGIN: Final = 0.5
+"""Seconds before a lock's end at which it no longer counts as surely held.
+
+A zombie's fail with no retries left puts the rightful holder's job into an incident (measured).
+"""
+
+_CALL: Final = 5.0
+
+CountReport = Callable[[int, JobKey], Awaitable[None]]
+
+
+class Reports:
+    """Sends what happened to a job, with jittered growing pauses, until its lock ends.
+
+    Args:
+        commands: the engine.
+        marks: where accepted answers are noted.
+        count_report: commits one more report of a row before it's sent again.
+    """
+
+    def __init__(
+        self,
+        commands: JobCommands,
+        marks: Marks,
+        count_report: CountReport,
+    ) -> None:
+        """Keep the ways out."""
+        self._commands = commands
+        self._marks = marks
+        self._count_report = count_report
+
+    async def answer(self, held: HeldJob, answer: Answer) -> None:
+        """Send a committed answer: complete or throw; a halt is a failure without retries."""
+        if answer.say is Say.COMPLETE:
+            await self._complete(held, answer)
+        elif answer.say is Say.THROW:
+            await self._throw(held, answer)
+        elif answer.say is Say.HALT:
+            await self.fail(held, 0, answer.message)
+
+    async def fail(
+        self, held: HeldJob, retries: int, message: str, back_off: timedelta = timedelta()
+    ) -> None:
+        """Fail the job, while it's surely ours; 0 retries raise an incident."""
+
+        async def send(seconds: float) -> Reply:
+            pause = back_off.total_seconds()
+            return await self._commands.fail(held.key, retries, message, pause, seconds=seconds)
+
+        await self._until_taken(held, send, "fail", margin=MARGIN)
+
+    async def _complete(self, held: HeldJob, answer: Answer) -> None:
+        async def send(seconds: float) -> Reply:
+            return await self._commands.complete(held.key, answer.variables, seconds=seconds)
+
+        reply = await self._until_taken(held, send, "complete", row=answer.row)
+        if reply.code is StatusCode.OK:
+            self._marks.add(answer.row)
+        elif reply.code is StatusCode.INVALID_ARGUMENT:
+            # Nothing was counted and nothing ever will be: a person must see it.
+            await self.fail(held, 0, f"the engine refused the answer: {reply.reason}")
+
+    async def _throw(self, held: HeldJob, answer: Answer) -> None:
+        async def send(seconds: float) -> Reply:
+            return await self._commands.throw(
+                held.key, answer.code, answer.message, seconds=seconds
+            )
+
+        reply = await self._until_taken(held, send, "throw", margin=MARGIN, row=answer.row)
+        if reply.code is StatusCode.OK:
+            self._marks.add(answer.row)
+
+    async def _until_taken(
+        self,
+        held: HeldJob,
+        send: Callable[[float], Awaitable[Reply]],
+        name: str,
+        *,
+        margin: float = 0.0,
+        row: int | None = None,
+    ) -> Reply:
+        pause = Backoff(0.01, 1.0)
+        reply = Reply(StatusCode.DEADLINE_EXCEEDED, "the lock had run out")
+        while not held.lost and held.left > margin:
+            reply = await send(min(_CALL, held.left))
+            if reply.code not in TRANSIENT:
+                break
+            await asyncio.sleep(pause.next())
+            if row is not None and reply.code not in NOT_CARRIED_OUT:
+                await self._count_report(row, held.key)
+        if reply.code is not StatusCode.OK:
+            # A lost race isn't an error: the ledger has the answer, the next delivery replays it.
+            logger.debug("{} not taken: {} {}", name, reply.code.name, reply.reason)
+        return reply

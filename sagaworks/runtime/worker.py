@@ -1,0 +1,297 @@
+"""A worker: one service's steps, taking jobs until it's told to stop."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import Any, Final
+
+from grpc import StatusCode
+from loguru import logger
+from prometheus_client import CollectorRegistry
+from pyzeebe.proto.gateway_pb2_grpc import GatewayStub
+
+from sagaworks.errors import ConfigurationError
+from sagaworks.ledger.decide import Presence
+from sagaworks.ledger.protocol import Ledger, Probe
+from sagaworks.ledger.reader import SETTLED_WITHIN
+from sagaworks.ledger.statements import count_in_doubt
+from sagaworks.ledger.store import Store
+from sagaworks.observe.metrics import WorkerMetrics
+from sagaworks.runtime.channel import open_channel
+from sagaworks.runtime.commands import JobCommands
+from sagaworks.runtime.contact import Contact
+from sagaworks.runtime.deliveries import variables_to_fetch
+from sagaworks.runtime.gateway import DEFAULT_TENANT
+from sagaworks.runtime.handler import Handler
+from sagaworks.runtime.locks import HeldJob, LockClock
+from sagaworks.runtime.marks import Marks
+from sagaworks.runtime.reports import Reports
+from sagaworks.runtime.slots import Slots
+from sagaworks.runtime.source import JobSource, Wanted
+from sagaworks.saga import JobKey
+from sagaworks.service import Service
+from sagaworks.settings import Settings
+from sagaworks.step import Compensation, Step
+
+_BEAT: Final = 1.0
+"""Seconds between two looks at the jobs in hand, and between two signs of life."""
+
+_DEAF_AFTER: Final = 10.0
+
+_SLOWEST_EXTENSION: Final = 3.0
+"""Seconds after which a running job's lock is extended at the latest; so a step learns soon that
+the engine has taken its job away."""
+
+
+class Worker:
+    """Carries out one service's jobs.
+
+    Args:
+        service: whose steps.
+        settings: where the engine and the database are, how many threads, how long a lock.
+        registry: where the metrics are registered; a fresh one by default.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        settings: Settings,
+        *,
+        registry: CollectorRegistry | None = None,
+    ) -> None:
+        """Open nothing yet."""
+        self.service = service
+        self.settings = settings
+        self.metrics = WorkerMetrics(registry or CollectorRegistry())
+        self.store = Store(settings.database_url(service.name), pool_size=settings.threads)
+        self.slots = Slots(settings.threads)
+        self._lock = settings.lock.total_seconds()
+        self._clock = LockClock()
+        self._jobs: dict[asyncio.Task[None], HeldJob] = {}
+        self._background: list[asyncio.Task[None]] = []
+        self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix=service.name)
+        self._database_reason: str | None = "the database hasn't been looked at yet"
+        self._draining = False
+        self._beat = time.monotonic()
+        self._contact: Contact | None = None
+        self._handler: Handler | None = None
+        self.metrics.watch_in_doubt(self._count_in_doubt)
+
+    async def run(self, stop: asyncio.Event) -> int:
+        """Take jobs until `stop` is set, then drain; return how many jobs were left unfinished."""
+        try:
+            beat = asyncio.create_task(self._keep_beating())
+            try:
+                if not await self._wait_for_database(stop):
+                    return 0
+                return await self._work(stop)
+            finally:
+                beat.cancel()
+        finally:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            self.store.close()
+
+    def live(self) -> list[str]:
+        """Say why the process should be restarted; empty while its loop responds."""
+        silent = time.monotonic() - self._beat
+        return [f"the event loop has been stuck for {silent:.0f} s"] if silent > _DEAF_AFTER else []
+
+    def ready(self) -> list[str]:
+        """Say why the worker can't take jobs now; empty while it can."""
+        reasons = [self._database_reason] if self._database_reason else []
+        if self._handler and self._handler.database_reason:
+            reasons.append(self._handler.database_reason)
+        reasons += self._contact.reasons() if self._contact else []
+        return [*reasons, "draining"] if self._draining else reasons
+
+    async def _work(self, stop: asyncio.Event) -> int:
+        async with AsyncExitStack() as stack:
+            channel = await stack.enter_async_context(open_channel(self.settings))
+            stub = GatewayStub(channel)
+            commands = JobCommands(stub, self.metrics)
+            marks_pool = ThreadPoolExecutor(1, thread_name_prefix="marks")
+            stack.callback(marks_pool.shutdown, wait=True)
+            ledger = Ledger(self.store, self._probe(commands))
+            marks = Marks(ledger.mark_counted, marks_pool)
+            count_report = partial(self._count_report, ledger)
+            reports = Reports(commands, marks, count_report)
+            tenant = self.settings.tenant
+            self._handler = Handler(ledger, reports, self.metrics, self._pool, tenant)
+            self._contact = Contact(stub, self.settings.engine_address(), self.metrics)
+            sources = [self._source(stub, task) for task in self._tasks()]
+            async with self._running(self._contact.keep_asking(), self._keep_locks(commands)):
+                async with self._running(marks.keep_writing()):
+                    await self._take_until(stop, sources)
+                    left = await self._drain(sources, reports)
+                await marks.flush()
+            return left
+
+    async def _take_until(self, stop: asyncio.Event, sources: list[JobSource]) -> None:
+        loops = [source.keep_streaming() for source in sources]
+        loops += [source.keep_polling() for source in sources]
+        async with self._running(*loops):
+            logger.info("{} takes jobs of {} types", self.service.name, len(sources))
+            await self._until_stopped_or_broken(stop)
+            self._draining = True
+            self.metrics.draining.set(1)
+
+    async def _until_stopped_or_broken(self, stop: asyncio.Event) -> None:
+        """Wait for the stop; a loop that ends by an error ends the worker, never silently."""
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            done, _ = await asyncio.wait(
+                {stopping, *self._background}, return_when=asyncio.FIRST_COMPLETED
+            )
+            for task in done - {stopping}:
+                task.result()
+        finally:
+            stopping.cancel()
+
+    async def _drain(self, sources: list[JobSource], reports: Reports) -> int:
+        """Hand back what hasn't begun, finish what has, within the time of grace."""
+        for source in sources:
+            if source.waiting is not None:
+                await self._give_back(source.waiting, reports)
+        if self._jobs:
+            logger.info("finishing {} jobs", len(self._jobs))
+            await asyncio.wait(self._jobs, timeout=self.settings.grace.total_seconds())
+        left = len(self._jobs)
+        for task, held in list(self._jobs.items()):
+            # Its thread can't be stopped; what it commits after this, the next delivery replays.
+            logger.warning("job {} of {} was left unfinished", held.key, held.task.name)
+            task.cancel()
+        return left
+
+    async def _give_back(self, job: Any, reports: Reports) -> None:  # noqa: ANN401
+        task = self.service.task_of(job.type)
+        if task is not None:
+            held = self._hold(job, task)
+            await reports.fail(held, job.retries, "the worker is stopping; retries unchanged")
+
+    def _receive(self, job: Any) -> None:  # noqa: ANN401
+        task = self.service.task_of(job.type)
+        if task is None or self._draining:
+            self.slots.give()
+            return
+        held = self._hold(job, task)
+        if held.left <= 0:
+            # It waited past its lock on the way here; the engine gives it to somebody else.
+            self.metrics.jobs.labels(task.name, "expired").inc()
+            self.slots.give()
+            return
+        running = asyncio.create_task(self._handle(held))
+        self._jobs[running] = held
+        self.metrics.jobs_in_flight.set(len(self._jobs))
+        running.add_done_callback(self._finished)
+
+    def _hold(self, job: Any, task: Step[..., Any] | Compensation[Any]) -> HeldJob:  # noqa: ANN401
+        left = self._clock.left(job.deadline, self._lock)
+        return HeldJob(job, task, expires=time.monotonic() + left)
+
+    async def _handle(self, held: HeldJob) -> None:
+        assert self._handler is not None  # noqa: S101  set before any source runs
+        await self._handler.handle(held)
+
+    def _finished(self, running: asyncio.Task[None]) -> None:
+        held = self._jobs.pop(running)
+        self.slots.give()
+        self.metrics.jobs_in_flight.set(len(self._jobs))
+        if not running.cancelled() and running.exception():
+            # Nothing may leave a handler; if something does, the lock's end brings the job back.
+            logger.opt(exception=running.exception()).error("job {} not answered", held.key)
+
+    async def _keep_locks(self, commands: JobCommands) -> None:
+        """Extend the locks of running jobs; a refusal tells the step that it has lost its job."""
+        every = min(self._lock / 3, _SLOWEST_EXTENSION)
+        while True:
+            await asyncio.sleep(min(_BEAT, every / 2))
+            now = time.monotonic()
+            due = [held for held in self._jobs.values() if now - held.extended >= every]
+            await asyncio.gather(*(self._extend(commands, held) for held in due))
+
+    async def _extend(self, commands: JobCommands, held: HeldJob) -> None:
+        asked = time.monotonic()
+        reply = await commands.extend(held.key, self.settings.lock, seconds=self._lock / 3)
+        if reply.code is StatusCode.OK:
+            held.extended, held.expires = asked, asked + self._lock
+        elif reply.code is StatusCode.NOT_FOUND:
+            held.lost = True
+
+    async def _keep_beating(self) -> None:
+        while True:
+            self._beat = time.monotonic()
+            await asyncio.sleep(_BEAT)
+
+    async def _wait_for_database(self, stop: asyncio.Event) -> bool:
+        """Wait until the database is there and migrated; say once what is missing."""
+        loop = asyncio.get_running_loop()
+        while not stop.is_set():
+            try:
+                await loop.run_in_executor(self._pool, self.store.check_version)
+            except ConfigurationError as error:
+                self._say_database(str(error))
+            else:
+                self._database_reason = None
+                return True
+            try:
+                async with asyncio.timeout(_BEAT):
+                    await stop.wait()
+            except TimeoutError:
+                continue
+        return False
+
+    def _say_database(self, reason: str) -> None:
+        if reason != self._database_reason:
+            logger.warning("not ready: {}", reason)
+        self._database_reason = reason
+
+    def _probe(self, commands: JobCommands) -> Probe:
+        loop = asyncio.get_running_loop()
+
+        def probe(job: JobKey) -> Presence:
+            asked = commands.presence(job, self.settings.lock)
+            return asyncio.run_coroutine_threadsafe(asked, loop).result()
+
+        return probe
+
+    async def _count_report(self, ledger: Ledger, row: int, job: JobKey) -> None:
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._pool, ledger.report_again, row, job)
+
+    def _count_in_doubt(self) -> float:
+        try:
+            with self.store.reading() as connection:
+                return count_in_doubt(connection, SETTLED_WITHIN.total_seconds())
+        except Exception:  # noqa: BLE001  a scrape must not fail because the database does
+            return float("nan")
+
+    def _source(self, stub: Any, task: Step[..., Any] | Compensation[Any]) -> JobSource:  # noqa: ANN401
+        assert self._contact is not None  # noqa: S101  made just before
+        tenants = () if self.settings.tenant == DEFAULT_TENANT else (self.settings.tenant,)
+        wanted = Wanted(
+            job_type=task.job_type,
+            worker=self.service.name,
+            lock=self.settings.lock,
+            variables=variables_to_fetch(task),
+            tenants=tenants,
+        )
+        return JobSource(stub, wanted, self.slots, self._receive, self._contact)
+
+    def _tasks(self) -> list[Step[..., Any] | Compensation[Any]]:
+        return [*self.service.steps.values(), *self.service.compensations.values()]
+
+    @asynccontextmanager
+    async def _running(self, *loops: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+        """Run endless loops beside the body; cancel them after it."""
+        tasks = [asyncio.create_task(loop) for loop in loops]
+        self._background += tasks
+        try:
+            yield
+        finally:
+            for task in tasks:
+                self._background.remove(task)
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)

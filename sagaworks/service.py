@@ -1,0 +1,173 @@
+"""A service: a name, a database of its own, and the steps it carries out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
+
+from pydantic import BaseModel
+
+from sagaworks.codec import decode
+from sagaworks.errors import ContractError
+from sagaworks.step import Compensation, Kind, RemoteStep, Step, Task, checked_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sqlmodel import Session
+
+P = ParamSpec("P")
+F = TypeVar("F", bound=BaseModel | None)
+R = TypeVar("R")
+
+
+class Service:
+    """The steps, compensations and readers of one service.
+
+    Attributes:
+        name: lower case; the prefix of its job types and of its settings.
+        steps, compensations, queries: by function name.
+    """
+
+    def __init__(self, name: str) -> None:
+        """Name the service.
+
+        Raises:
+            ContractError: the name doesn't fit a job type.
+        """
+        self.name = checked_name(name, "a service")
+        self.steps: dict[str, Step[..., Any]] = {}
+        self.compensations: dict[str, Compensation[Any]] = {}
+        self.queries: dict[str, Query[..., Any]] = {}
+
+    @overload
+    def step(self, function: Callable[P, F], /) -> Step[P, F]: ...
+
+    @overload
+    def step(
+        self, /, *, kind: Kind = ..., each: str | None = ..., was: str | None = ...
+    ) -> Callable[[Callable[P, F]], Step[P, F]]: ...
+
+    def step(
+        self,
+        function: Callable[P, F] | None = None,
+        /,
+        *,
+        kind: Kind = "compensatable",
+        each: str | None = None,
+        was: str | None = None,
+    ) -> Step[P, F] | Callable[[Callable[P, F]], Step[P, F]]:
+        """Declare a step: its effect and its ledger row are one transaction.
+
+        Args:
+            function: takes ``session: Session``, perhaps ``saga: Saga``, and process variables by
+                name and type; returns its fact or None.
+            kind: ``compensatable`` (a compensation undoes it), ``pivot`` (after it the saga only
+                goes forward), ``retriable`` (never refuses), ``read_only`` (not in the ledger).
+            each: the parameter that tells the runs of a loop or multi-instance apart.
+            was: the name the step had before, whose ledger rows are still its own.
+
+        Raises:
+            ContractError: the declaration can't work.
+        """
+
+        def declare(function: Callable[P, F]) -> Step[P, F]:
+            step = Step(self, function, kind=kind, each=each, was=was)
+            self._keep(step)
+            return step
+
+        return declare if function is None else declare(function)
+
+    @overload
+    def remote_step(self, function: Callable[P, F], /) -> RemoteStep[P, F]: ...
+
+    @overload
+    def remote_step(
+        self, /, *, kind: Kind = ..., each: str | None = ..., was: str | None = ...
+    ) -> Callable[[Callable[P, F]], RemoteStep[P, F]]: ...
+
+    def remote_step(
+        self,
+        function: Callable[P, F] | None = None,
+        /,
+        *,
+        kind: Kind = "compensatable",
+        each: str | None = None,
+        was: str | None = None,
+    ) -> RemoteStep[P, F] | Callable[[Callable[P, F]], RemoteStep[P, F]]:
+        """Declare a step that calls something outside.
+
+        An intent is committed before the call. The call is repeated with the same
+        `Saga.idempotency_key` until it is answered, so the partner must remember keys.
+        """
+
+        def declare(function: Callable[P, F]) -> RemoteStep[P, F]:
+            step = RemoteStep(self, function, kind=kind, each=each, was=was)
+            self._keep(step)
+            return step
+
+        return declare if function is None else declare(function)
+
+    def query(self, function: Callable[P, R], /) -> Query[P, R]:
+        """Declare a reader, served at ``GET /queries/<name>`` of the worker's management port."""
+        query = Query(self, function)
+        self.queries[query.name] = query
+        return query
+
+    def keep_compensation(self, undo: Compensation[Any]) -> None:
+        """Take in a compensation that one of the steps declared."""
+        self._refuse_double(undo)
+        self.compensations[undo.name] = undo
+
+    def task_of(self, job_type: str) -> Step[..., Any] | Compensation[Any] | None:
+        """Return the step or compensation of a job type, or None."""
+        name = job_type.removeprefix(f"{self.name}.")
+        return self.steps.get(name) or self.compensations.get(name)
+
+    def _keep(self, step: Step[..., Any]) -> None:
+        self._refuse_double(step)
+        self.steps[step.name] = step
+
+    def _refuse_double(self, task: Task) -> None:
+        if task.name in self.steps or task.name in self.compensations:
+            raise ContractError(f"{task.job_type}: declared twice")
+
+    def __repr__(self) -> str:
+        """Name the service."""
+        return f"<Service {self.name}>"
+
+
+class Query(Task, Generic[P, R]):
+    """A reader of the service's own database; still callable as the plain function."""
+
+    def __init__(self, service: Service, function: Callable[P, R]) -> None:
+        """See `Service.query`."""
+        super().__init__(service, function)
+        self.function = function
+        if self.signature.session is None or self.signature.saga is not None:
+            raise ContractError(f"{self.job_type}: a query takes `session: Session` and parameters")
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function itself."""
+        return self.function(*args, **kwargs)
+
+    def answer(self, session: Session, parameters: Mapping[str, str]) -> R:
+        """Answer with parameters as a URL has them: text, read by the declared types.
+
+        Raises:
+            UnreadableError: a parameter is missing or of another type.
+        """
+        given: dict[str, object] = {str(self.signature.session): session}
+        for name, variable in self.signature.variables.items():
+            if name in parameters:
+                given[name] = _from_text(variable.annotation, parameters[name], name)
+            elif variable.required:
+                raise ContractError(f"{self.job_type}: parameter `{name}` is missing")
+        return self.function(**given)  # type: ignore[call-arg,arg-type]  # named by the signature
+
+
+def _from_text(annotation: object, text: str, name: str) -> object:
+    return text if annotation is str else decode(annotation, _number_or_text(text), place=name)
+
+
+def _number_or_text(text: str) -> int | str:
+    return int(text) if text.lstrip("-").isdecimal() else text
