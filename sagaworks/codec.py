@@ -17,10 +17,10 @@ from sagaworks.errors import SagaworksError
 type_adapter = cache(TypeAdapter)
 
 LARGEST: Final = 1_000_000
-"""Bytes of an encoded value. The engine breaks at about 2 MB and Camunda advises 1 MB (measured)."""
+"""Bytes of an encoded value: Camunda advises 1 MB, the engine breaks at about 2 MB (measured)."""
 
 DEEPEST: Final = 64
-"""Levels of nesting. The gateway's own parser fails on deep values and takes the whole batch along."""
+"""Levels of nesting. A deep value makes the gateway's parser fail, with all jobs of its batch."""
 
 _LARGEST_INTEGER: Final = 2**63
 
@@ -38,7 +38,7 @@ class UnreadableError(SagaworksError):
 def to_json(value: object, *, place: str = "value") -> Json:
     """Return `value` as plain JSON data.
 
-    Decimal, UUID, date, datetime, time -> string; timedelta -> ISO 8601 duration; Enum -> its value;
+    Decimal, UUID, date, datetime, time -> text; timedelta -> ISO 8601 duration; Enum -> its value;
     pydantic and SQLModel models -> object.
 
     Raises:
@@ -49,7 +49,7 @@ def to_json(value: object, *, place: str = "value") -> Json:
 
 
 def encode(value: object, *, place: str = "value") -> bytes:
-    """Return `value` as compact JSON in UTF-8 with sorted keys, so that equal values are equal bytes.
+    """Return `value` as compact JSON in UTF-8; equal values are equal bytes, since keys are sorted.
 
     Raises:
         UnencodableError: as `to_json`, or more than `LARGEST` bytes.
@@ -158,8 +158,7 @@ def _name(key: object, place: str) -> str:
 
 def _reasons(error: ValidationError) -> str:
     """Say what was expected and where, without the value: logs and incidents carry no data."""
-    found = [
-        f"{'.'.join(str(part) for part in problem['loc'])}{': ' if problem['loc'] else ''}{problem['msg']}"
-        for problem in error.errors(include_url=False, include_input=False, include_context=False)
-    ]
-    return "; ".join(found)
+    problems = error.errors(include_url=False, include_input=False, include_context=False)
+    places = [".".join(str(part) for part in problem["loc"]) for problem in problems]
+    said = zip(places, (problem["msg"] for problem in problems), strict=True)
+    return "; ".join(f"{place}: {message}" if place else message for place, message in said)

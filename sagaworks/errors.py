@@ -33,8 +33,16 @@ class StepOutcome(Exception):
 
     def __init__(self, why: str = "") -> None:
         """Say `why`; the class' own docstring speaks where nothing is said."""
-        self.why = why or _first_line(type(self).__doc__)
-        super().__init__(self.why)
+        super().__init__(why)
+
+    @property
+    def why(self) -> str:
+        """What was said; text, also where a subclass has an `__init__` of its own."""
+        return super().__str__() or _first_line(type(self).__doc__)
+
+    def __str__(self) -> str:
+        """Say why."""
+        return self.why
 
 
 class Refusal(StepOutcome):

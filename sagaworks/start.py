@@ -155,7 +155,8 @@ class Starter:
         waiting = Backoff(0.1, 0.5)
         try:
             async with asyncio.timeout(_LOST_REPLY):
-                while (found := await asyncio.to_thread(self._instance, order)) is None:
+                # The database can't wake us: it's asked, with growing pauses.
+                while (found := await asyncio.to_thread(self._instance, order)) is None:  # noqa: ASYNC110
                     await asyncio.sleep(waiting.next())
         except TimeoutError:
             return None

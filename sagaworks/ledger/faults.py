@@ -6,7 +6,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 _SQLITE_WORLD: Final = frozenset({5, 6, 7, 8, 10, 13, 14, 15})
-"""SQLite codes BUSY LOCKED NOMEM READONLY IOERR FULL CANTOPEN PROTOCOL (sqlite.org/rescode.html)."""
+"""SQLite's BUSY LOCKED NOMEM READONLY IOERR FULL CANTOPEN PROTOCOL (sqlite.org/rescode)."""
 
 
 class CommitUnknownError(Exception):
@@ -14,7 +14,7 @@ class CommitUnknownError(Exception):
 
 
 class DatabaseUnavailableError(Exception):
-    """The service's database can't do its work now; the job goes back with its retries unchanged."""
+    """The service's database can't do its work now; the job goes back, its retries unchanged."""
 
 
 def is_broken_world(error: BaseException) -> bool:

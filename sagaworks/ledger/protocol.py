@@ -184,7 +184,7 @@ class Ledger:
         if isinstance(intent, Answer):
             return intent
         self._finish(step, delivery, intent)
-        with self.store.writing() as connection:
+        with self.store.reading() as connection:
             entry = statements.entry_by_id(connection, intent.row)
         if entry.state is State.UNDONE:
             return _LATE
@@ -210,7 +210,7 @@ class Ledger:
 
     def _undo_local(self, undo: Compensation[Any], delivery: Delivery, held: Held) -> Answer:
         with self.store.writing() as connection:
-            decision = _decide_undo(connection, undo.step, delivery)
+            decision = _decide_undo(connection, delivery)
             if not isinstance(decision, Undo):
                 return _nothing_undone(connection, decision, delivery)
             for entry in decision.entries:
@@ -223,7 +223,7 @@ class Ledger:
 
     def _undo_remote(self, undo: RemoteCompensation[Any], delivery: Delivery) -> Answer:
         with self.store.writing() as connection:
-            decision = _decide_undo(connection, undo.step, delivery)
+            decision = _decide_undo(connection, delivery)
             if not isinstance(decision, Undo):
                 return _nothing_undone(connection, decision, delivery)
         for entry in decision.entries:
@@ -247,7 +247,7 @@ class Ledger:
             return entry
         of_its_run = replace(delivery, arrival=replace(delivery.arrival, each=entry.each))
         self._finish(undo.step, of_its_run, _intent_of(entry, Outcome.REPLAYED))
-        with self.store.writing() as connection:
+        with self.store.reading() as connection:
             return statements.entry_by_id(connection, entry.id)
 
     def _decided(
@@ -280,9 +280,7 @@ def _decide(
     return decide_step(delivery.arrival, entries, presences)
 
 
-def _decide_undo(
-    connection: Connection, step: Step[..., Any], delivery: Delivery
-) -> UndoDecision | Answer:
+def _decide_undo(connection: Connection, delivery: Delivery) -> UndoDecision | Answer:
     duplicate = _lock(connection, delivery)
     if duplicate:
         return duplicate

@@ -30,7 +30,7 @@ class SagaRow:
     starting_seconds: float | None
 
 
-def lock_saga(
+def lock_saga(  # noqa: PLR0913  a row's columns
     connection: Connection,
     tenant: str,
     saga_key: str,

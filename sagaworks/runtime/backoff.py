@@ -9,7 +9,7 @@ _random = random.Random()  # noqa: S311
 
 @dataclass(slots=True)
 class Backoff:
-    """Growing, jittered pauses in seconds: half to the whole of a step that doubles up to `most`."""
+    """Growing pauses in seconds: half to the whole of a step that doubles up to `most`."""
 
     first: float
     most: float

@@ -37,10 +37,10 @@ def variables_to_fetch(task: Step[..., Any] | Compensation[Any]) -> tuple[str, .
 
 def delivery_of(
     task: Step[..., Any] | Compensation[Any],
-    job: Any,
+    job: Any,  # noqa: ANN401
     *,
     attempt: int,
-    tenant: str,  # noqa: ANN401
+    tenant: str,
 ) -> Delivery:
     """Return a job (pyzeebe's ``ActivatedJob``) as the ledger takes it.
 
@@ -105,8 +105,8 @@ def _business_key(variables: Mapping[str, Json], process_instance: int) -> str:
     key = variables.get(KEY_VARIABLE)
     if key is None:
         raise Halt(
-            f"process instance {process_instance} has no variable `{KEY_VARIABLE}`, the business key"
-            " that names this saga in every ledger: set it, or start sagas by `sagaworks start`"
+            f"process instance {process_instance} has no variable `{KEY_VARIABLE}`, the business"
+            " key that names this saga in every ledger: set it, or start by `sagaworks start`"
         )
     why_not = why_not_a_key(key)
     if why_not:

@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from concurrent.futures import Executor
 from datetime import timedelta
 from typing import Final
@@ -31,22 +32,23 @@ _REMEMBERED: Final = 10_000
 class Handler:
     """Runs jobs through the ledger on threads, and reports what came of them."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  where the parts of a worker meet
         self,
         ledger: Ledger,
         reports: Reports,
         metrics: WorkerMetrics,
         pool: Executor,
         tenant: str,
+        database_failed: Callable[[str], None],
     ) -> None:
-        """Keep the parts."""
+        """Keep the parts; `database_failed` is told why, so that readiness shows it."""
         self._ledger = ledger
         self._reports = reports
         self._metrics = metrics
         self._pool = pool
         self._tenant = tenant
         self._attempts: OrderedDict[JobKey, int] = OrderedDict()
-        self.database_reason: str | None = None
+        self._database_failed = database_failed
 
     async def handle(self, held: HeldJob) -> None:
         """Carry out one delivery; whatever happens, the job is answered or left to its lock."""
@@ -86,7 +88,6 @@ class Handler:
             self._metrics.step_seconds.labels(held.task.name).observe(time.perf_counter() - begun)
 
     async def _answered(self, held: HeldJob, answer: Answer) -> None:
-        self.database_reason = None
         level = "WARNING" if answer.say is Say.HALT else "INFO"
         self._tell(held, answer.outcome, answer.code or answer.message, level)
         if answer.say is not Say.NOTHING:
@@ -104,8 +105,8 @@ class Handler:
         await self._reports.fail(held, held.job.retries - 1, retry.why, pause)
 
     async def _hand_back(self, held: HeldJob, why: str) -> None:
-        self.database_reason = f"the database can't work now: {why}"
-        self._tell(held, "handed_back", self.database_reason, "WARNING")
+        self._database_failed(why)
+        self._tell(held, "handed_back", f"the database can't work now: {why}", "WARNING")
         await self._reports.fail(held, held.job.retries, why, _DATABASE_PAUSE)
 
     async def _failed(self, held: HeldJob, error: Exception, attempt: int) -> None:

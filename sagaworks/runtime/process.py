@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from loguru import logger
@@ -38,6 +39,9 @@ def run_worker(
     except SagaworksError as error:
         sys.stderr.write(f"sagaworks: {service.name}: {error}\n")
         return 1
+    except Exception as error:  # noqa: BLE001  a worker that breaks says so and exits
+        logger.opt(exception=error).critical("the worker broke: {}", type(error).__name__)
+        return 1
 
 
 def _check_contract(service: Service, project: Project) -> None:
@@ -59,7 +63,12 @@ async def _run(service: Service, settings: Settings) -> int:
     with _management(worker), logger.contextualize(service=service.name):
         left = await worker.run(stop)
         logger.info("stopped; {} jobs left unfinished", left)
-        return 0
+    if left:
+        # Their threads hang in somebody else's call; the interpreter would wait for them for ever.
+        await logger.complete()
+        sys.stderr.flush()
+        os._exit(0)
+    return 0
 
 
 @contextmanager
@@ -82,8 +91,17 @@ def _management(worker: Worker) -> Iterator[None]:
     try:
         yield
     finally:
-        run_file.unlink(missing_ok=True)
+        _remove_own(run_file)
         management.stop()
+
+
+def _remove_own(run_file: Path) -> None:
+    """Remove the run file, unless another worker of this service has written its own since."""
+    try:
+        if json.loads(run_file.read_text())["pid"] == os.getpid():
+            run_file.unlink()
+    except (OSError, ValueError, KeyError):
+        return
 
 
 def _trail(worker: Worker, key: str) -> list[Told]:

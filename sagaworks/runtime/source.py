@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -28,6 +29,11 @@ _LARGEST_POLL: Final = 64
 
 _POLL_SECONDS: Final = 3.0
 """A poll that doesn't wait is answered in milliseconds; a hung one holds places meanwhile."""
+
+_READ_ON: Final = 0.05
+"""Seconds without a job after which a stopped stream counts as read to its end."""
+
+_READ_ON_AT_MOST: Final = 0.5
 
 Receive = Callable[[Any], None]
 
@@ -82,25 +88,34 @@ class JobSource:
         wanted: what to ask for.
         slots: the worker's places; a job is handed over with one taken for it.
         receive: takes a job that has its place.
+        give_back: takes a job that came while the source was stopping, and has no place.
         contact: told of answers and failures.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  where the parts of a worker meet
         self,
-        stub: Any,
+        stub: Any,  # noqa: ANN401
         wanted: Wanted,
         slots: Slots,
         receive: Receive,
-        contact: Contact,  # noqa: ANN401
+        give_back: Receive,
+        contact: Contact,
     ) -> None:
         """Take nothing yet."""
         self._stub = stub
         self._wanted = wanted
         self._slots = slots
         self._receive = receive
+        self._give_back = give_back
         self._contact = contact
         self._poll_now = asyncio.Event()
-        self.waiting: Any = None
+        self._stopping = False
+        self.reason: str | None = None
+
+    def stop(self) -> None:
+        """Let the poll that is under way be the last."""
+        self._stopping = True
+        self._poll_now.set()
 
     async def keep_streaming(self) -> None:
         """Read the stream while there is room; open it again for ever; until cancelled."""
@@ -115,10 +130,12 @@ class JobSource:
             await asyncio.sleep(pause.next())
 
     async def keep_polling(self) -> None:
-        """Take what waits at the engine: at once when asked for, else rarely; until cancelled."""
+        """Take what waits at the engine: at once when asked for, else rarely; until stopped."""
         pause = Backoff(0.01, 1.0)
         while True:
             await self._until_due()
+            if self._stopping:
+                return
             try:
                 await self._poll()
                 pause.reset()
@@ -135,19 +152,41 @@ class JobSource:
                 if not self._slots.free:
                     await self._slots.room()
                     self._poll_now.set()
-                job = await call.read()
+                job = await self._read(call)
                 if job is grpc.aio.EOF:
                     return
-                self._contact.made()
+                self._reached()
                 pause.reset()
                 await self._take_in(job)
         finally:
             call.cancel()
 
+    async def _read(self, call: Any) -> Any:  # noqa: ANN401  a gRPC call and its message
+        reading = asyncio.ensure_future(call.read())
+        try:
+            # Cancelling a read would cancel the call, and lose the jobs that are here already.
+            return await asyncio.shield(reading)
+        except asyncio.CancelledError:
+            await self._read_on(call, reading)
+            raise
+
+    async def _read_on(self, call: Any, reading: asyncio.Future[Any]) -> None:  # noqa: ANN401
+        """Give back the jobs that were pushed before the stream is closed."""
+        until = time.monotonic() + _READ_ON_AT_MOST
+        while time.monotonic() < until:
+            done, _ = await asyncio.wait({reading}, timeout=_READ_ON)
+            if not done or reading.exception() or reading.result() is grpc.aio.EOF:
+                break
+            self._give_back(reading.result())
+            reading = asyncio.ensure_future(call.read())
+        reading.cancel()
+
     async def _take_in(self, job: Any) -> None:  # noqa: ANN401
-        self.waiting = job
-        await self._slots.take()
-        self.waiting = None
+        try:
+            await self._slots.take()
+        except asyncio.CancelledError:
+            self._give_back(job)
+            raise
         self._receive(job)
 
     async def _poll(self) -> None:
@@ -160,7 +199,7 @@ class JobSource:
                 for job in batch.jobs:
                     got += 1
                     self._receive(job)
-            self._contact.made()
+            self._reached()
         finally:
             self._slots.give(max(0, asked - got))
         if got >= asked:
@@ -176,11 +215,19 @@ class JobSource:
         finally:
             self._poll_now.clear()
 
+    def _reached(self) -> None:
+        self.reason = None
+        self._contact.made()
+
     def _failed(self, what: str, error: grpc.aio.AioRpcError) -> None:
         reason = reason_of(error)
         if error.code() in (StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED):
             self._contact.missed(reason)
-        elif error.code() is not StatusCode.RESOURCE_EXHAUSTED:
-            logger.warning(
-                "{} of {}: {} {}", what, self._wanted.job_type, error.code().name, reason
-            )
+        elif error.code() not in (StatusCode.RESOURCE_EXHAUSTED, StatusCode.CANCELLED):
+            self._say(f"{what} of {self._wanted.job_type}: {error.code().name} {reason}")
+
+    def _say(self, reason: str) -> None:
+        """Log a refusal once, not at each try."""
+        if reason != self.reason:
+            logger.warning("{}; trying on", reason)
+        self.reason = reason

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
@@ -40,6 +41,8 @@ _BEAT: Final = 1.0
 """Seconds between two looks at the jobs in hand, and between two signs of life."""
 
 _DEAF_AFTER: Final = 10.0
+
+_AWAY: Final = timedelta(seconds=1)
 
 _SLOWEST_EXTENSION: Final = 3.0
 """Seconds after which a running job's lock is extended at the latest; so a step learns soon that
@@ -78,6 +81,8 @@ class Worker:
         self._beat = time.monotonic()
         self._contact: Contact | None = None
         self._handler: Handler | None = None
+        self._reports: Reports | None = None
+        self._sources: list[JobSource] = []
         self.metrics.watch_in_doubt(self._count_in_doubt)
 
     async def run(self, stop: asyncio.Event) -> int:
@@ -102,9 +107,8 @@ class Worker:
     def ready(self) -> list[str]:
         """Say why the worker can't take jobs now; empty while it can."""
         reasons = [self._database_reason] if self._database_reason else []
-        if self._handler and self._handler.database_reason:
-            reasons.append(self._handler.database_reason)
         reasons += self._contact.reasons() if self._contact else []
+        reasons += [source.reason for source in self._sources if source.reason]
         return [*reasons, "draining"] if self._draining else reasons
 
     async def _work(self, stop: asyncio.Event) -> int:
@@ -119,24 +123,37 @@ class Worker:
             count_report = partial(self._count_report, ledger)
             reports = Reports(commands, marks, count_report)
             tenant = self.settings.tenant
-            self._handler = Handler(ledger, reports, self.metrics, self._pool, tenant)
+            self._reports = reports
+            self._handler = Handler(
+                ledger, reports, self.metrics, self._pool, tenant, self._say_database
+            )
             self._contact = Contact(stub, self.settings.engine_address(), self.metrics)
-            sources = [self._source(stub, task) for task in self._tasks()]
-            async with self._running(self._contact.keep_asking(), self._keep_locks(commands)):
-                async with self._running(marks.keep_writing()):
-                    await self._take_until(stop, sources)
-                    left = await self._drain(sources, reports)
-                await marks.flush()
+            self._sources = [self._source(stub, task) for task in self._tasks()]
+            loops = (
+                self._contact.keep_asking(),
+                self._keep_locks(commands),
+                self._keep_looking_at_database(),
+                marks.keep_writing(),
+            )
+            async with self._running(*loops):
+                await self._take_until(stop)
+                left = await self._drain()
+            await marks.flush()
             return left
 
-    async def _take_until(self, stop: asyncio.Event, sources: list[JobSource]) -> None:
-        loops = [source.keep_streaming() for source in sources]
-        loops += [source.keep_polling() for source in sources]
-        async with self._running(*loops):
-            logger.info("{} takes jobs of {} types", self.service.name, len(sources))
-            await self._until_stopped_or_broken(stop)
-            self._draining = True
-            self.metrics.draining.set(1)
+    async def _take_until(self, stop: asyncio.Event) -> None:
+        streams = [source.keep_streaming() for source in self._sources]
+        polls = [source.keep_polling() for source in self._sources]
+        async with self._running(*polls) as polling:
+            async with self._running(*streams):
+                logger.info("{} takes jobs of {} types", self.service.name, len(self._sources))
+                await self._until_stopped_or_broken(stop)
+                self._draining = True
+                self.metrics.draining.set(1)
+                for source in self._sources:
+                    source.stop()
+            # A poll under way has jobs on their way here.
+            await asyncio.wait(polling, timeout=_BEAT)
 
     async def _until_stopped_or_broken(self, stop: asyncio.Event) -> None:
         """Wait for the stop; a loop that ends by an error ends the worker, never silently."""
@@ -150,36 +167,41 @@ class Worker:
         finally:
             stopping.cancel()
 
-    async def _drain(self, sources: list[JobSource], reports: Reports) -> int:
-        """Hand back what hasn't begun, finish what has, within the time of grace."""
-        for source in sources:
-            if source.waiting is not None:
-                await self._give_back(source.waiting, reports)
+    async def _drain(self) -> int:
+        """Finish what has begun, within the time of grace; hand back the rest."""
         if self._jobs:
             logger.info("finishing {} jobs", len(self._jobs))
             await asyncio.wait(self._jobs, timeout=self.settings.grace.total_seconds())
-        left = len(self._jobs)
-        for task, held in list(self._jobs.items()):
-            # Its thread can't be stopped; what it commits after this, the next delivery replays.
+        left = dict(self._jobs)
+        for task, held in left.items():
             logger.warning("job {} of {} was left unfinished", held.key, held.task.name)
+            # Its thread can't be stopped, but it won't commit any more.
+            held.lost = True
             task.cancel()
-        return left
+        await asyncio.gather(*(self._hand_back(held.job) for held in left.values()))
+        return len(left)
 
-    async def _give_back(self, job: Any, reports: Reports) -> None:  # noqa: ANN401
-        task = self.service.task_of(job.type)
-        if task is not None:
-            held = self._hold(job, task)
-            await reports.fail(held, job.retries, "the worker is stopping; retries unchanged")
+    def _give_back(self, job: Any) -> None:  # noqa: ANN401
+        """Hand back a job that hasn't begun, so that another worker has it soon."""
+        returning = asyncio.create_task(self._hand_back(job))
+        self._jobs[returning] = self._hold(job)
+        returning.add_done_callback(self._jobs.pop)
+
+    async def _hand_back(self, job: Any) -> None:  # noqa: ANN401
+        assert self._reports is not None  # noqa: S101  set before any source runs
+        why = "the worker is stopping; retries unchanged"
+        # The pause keeps the engine from pushing it straight back.
+        await self._reports.fail(self._hold(job), job.retries, why, _AWAY)
 
     def _receive(self, job: Any) -> None:  # noqa: ANN401
-        task = self.service.task_of(job.type)
-        if task is None or self._draining:
+        if self._draining:
             self.slots.give()
+            self._give_back(job)
             return
-        held = self._hold(job, task)
+        held = self._hold(job)
         if held.left <= 0:
             # It waited past its lock on the way here; the engine gives it to somebody else.
-            self.metrics.jobs.labels(task.name, "expired").inc()
+            self.metrics.jobs.labels(held.task.name, "expired").inc()
             self.slots.give()
             return
         running = asyncio.create_task(self._handle(held))
@@ -187,7 +209,9 @@ class Worker:
         self.metrics.jobs_in_flight.set(len(self._jobs))
         running.add_done_callback(self._finished)
 
-    def _hold(self, job: Any, task: Step[..., Any] | Compensation[Any]) -> HeldJob:  # noqa: ANN401
+    def _hold(self, job: Any) -> HeldJob:  # noqa: ANN401
+        task = self.service.task_of(job.type)
+        assert task is not None  # noqa: S101  nothing else is asked for
         left = self._clock.left(job.deadline, self._lock)
         return HeldJob(job, task, expires=time.monotonic() + left)
 
@@ -225,16 +249,28 @@ class Worker:
             self._beat = time.monotonic()
             await asyncio.sleep(_BEAT)
 
+    async def _keep_looking_at_database(self) -> None:
+        """While the database fails, look whether it's back: a job needn't come to find out."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(2 * _BEAT)
+            if self._database_reason:
+                await loop.run_in_executor(None, self._look_at_database)
+
+    def _look_at_database(self) -> bool:
+        try:
+            self.store.check_version()
+        except ConfigurationError as error:
+            self._say_database(str(error))
+            return False
+        self._database_reason = None
+        return True
+
     async def _wait_for_database(self, stop: asyncio.Event) -> bool:
         """Wait until the database is there and migrated; say once what is missing."""
         loop = asyncio.get_running_loop()
         while not stop.is_set():
-            try:
-                await loop.run_in_executor(self._pool, self.store.check_version)
-            except ConfigurationError as error:
-                self._say_database(str(error))
-            else:
-                self._database_reason = None
+            if await loop.run_in_executor(self._pool, self._look_at_database):
                 return True
             try:
                 async with asyncio.timeout(_BEAT):
@@ -278,18 +314,20 @@ class Worker:
             variables=variables_to_fetch(task),
             tenants=tenants,
         )
-        return JobSource(stub, wanted, self.slots, self._receive, self._contact)
+        return JobSource(stub, wanted, self.slots, self._receive, self._give_back, self._contact)
 
     def _tasks(self) -> list[Step[..., Any] | Compensation[Any]]:
         return [*self.service.steps.values(), *self.service.compensations.values()]
 
     @asynccontextmanager
-    async def _running(self, *loops: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    async def _running(
+        self, *loops: Coroutine[Any, Any, None]
+    ) -> AsyncIterator[list[asyncio.Task[None]]]:
         """Run endless loops beside the body; cancel them after it."""
         tasks = [asyncio.create_task(loop) for loop in loops]
         self._background += tasks
         try:
-            yield
+            yield tasks
         finally:
             for task in tasks:
                 self._background.remove(task)

@@ -1,0 +1,283 @@
+"""Write the pages of `docs/reference` from the code; with `--check`, only compare."""
+
+import inspect
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import MISSING, fields
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import typer
+from prometheus_client import CollectorRegistry
+
+import sagaworks
+from sagaworks import settings
+from sagaworks.cli import app
+from sagaworks.observe.metrics import WorkerMetrics
+from sagaworks.project import Project
+from sagaworks.settings import Settings
+from sagaworks.start import Started, Starter
+from sagaworks.step import Compensation, RemoteCompensation, RemoteStep, Step
+
+FOLDER = Path(__file__).parent / "reference"
+NOTE = "<!-- written by `make cut` from the code: change it there -->\n"
+
+EXIT_CODES = """
+## Exit codes
+
+The same for every command, for `python -m demo` and for a worker:
+
+| code | means |
+| --- | --- |
+| 0 | all is well |
+| 1 | an error, in one line on standard error |
+| 2 | wrong usage |
+| 3 | it ran and found something: a worker out of reach, an unknown key, books that don't add up |
+| 4 | it could not run |
+"""
+
+RETURNED = (Step, RemoteStep, Compensation, RemoteCompensation, Started, Starter)
+MODULE = re.compile(r"\b(?:[a-z_]+\.)+(?=[A-Za-z])")
+
+MEANINGS = {
+    "ZEEBE_ADDRESS": "The cluster to use. Without it: the local engine, if one is running.",
+    "ZEEBE_SECURE": "TLS on the way to the cluster.",
+    "ZEEBE_CA_CERTIFICATE": "The authority that signed the cluster's certificate; switches TLS on.",
+    "ZEEBE_CLIENT_ID": "OAuth client; switches TLS on.",
+    "ZEEBE_CLIENT_SECRET": "Its secret.",
+    "ZEEBE_TOKEN_AUDIENCE": "The audience of the tokens.",
+    "ZEEBE_AUTHORIZATION_SERVER_URL": "Where the tokens are asked for.",
+    "SAGAWORKS_DATA": "Where databases, run files and the local engine's data are.",
+    "SAGAWORKS_CACHE": "Where the engine is unpacked; `XDG_CACHE_HOME` is honoured.",
+    "SAGAWORKS_ENGINE_VERSION": "Which version `sagaworks engine` fetches.",
+    "SAGAWORKS_TENANT": "The engine's tenant.",
+    "SAGAWORKS_TOKEN": "The bearer token of the management port; needed if it isn't on loopback.",
+    "SAGAWORKS_MANAGE_HOST": "The address that the management port listens on.",
+    "SAGAWORKS_MANAGE_PORT": "The management port; 0 takes a free one.",
+    "SAGAWORKS_THREADS": "Jobs that a worker runs at once, and the size of its database pool.",
+    "SAGAWORKS_LOCK_SECONDS": "How long the engine keeps a job for a worker; extended as it runs.",
+    "SAGAWORKS_GRACE_SECONDS": "How long a stopping worker may finish what it has begun.",
+    "SAGAWORKS_LOG_FORMAT": "`text` or `json`.",
+    "SAGAWORKS_LOG_LEVEL": "The least level that is logged.",
+}
+
+OF_A_SERVICE = {
+    "_DATABASE_URL": ("an SQLite file in `SAGAWORKS_DATA`", "The service's own database."),
+    "_MANAGEMENT_URL": ("from the run file", "Where `sagaworks trail` finds the service's worker."),
+    "_MANAGE_PORT": ("`SAGAWORKS_MANAGE_PORT`", "The management port of this service's worker."),
+}
+
+
+def cli_page() -> str:
+    """Return the page of all commands."""
+    command = typer.main.get_command(app)
+    parts = [f"{NOTE}# Commands\n", *_commands(command, "sagaworks"), EXIT_CODES]
+    return "\n".join(parts)
+
+
+def _commands(command: Any, name: str) -> Iterator[str]:
+    yield f"## `{name}`\n\n{_prose(command.help)}\n"
+    rows = [_parameter(parameter) for parameter in command.params if parameter.name != "help"]
+    if rows:
+        yield "\n".join(["| | |", "| --- | --- |", *rows, ""])
+    for below, child in sorted(getattr(command, "commands", {}).items()):
+        yield from _commands(child, f"{name} {below}")
+
+
+def _parameter(parameter: Any) -> str:
+    if parameter.param_type_name == "argument":
+        names = f"`{parameter.name.upper()}`"
+    else:
+        names = ", ".join(f"`{option}`" for option in parameter.opts + parameter.secondary_opts)
+    return f"| {names} | {_prose(getattr(parameter, 'help', '') or '')} |"
+
+
+def settings_page() -> str:
+    """Return the page of all environment variables."""
+    defaults = {field.name: field for field in fields(Settings)}
+    known = settings._VARIABLES
+    rows = [
+        f"| `{name}` | {_default(defaults[known[name].field])} | {MEANINGS[name]} |"
+        for name in known
+    ]
+    own = [f"| `<SERVICE>{s}` | {d} | {m} |" for s, (d, m) in OF_A_SERVICE.items()]
+    if strangers := set(MEANINGS) - set(known) | set(OF_A_SERVICE) ^ set(
+        settings._SERVICE_VARIABLES
+    ):
+        raise LookupError(f"docs/reference.py describes settings that aren't: {strangers}")
+    head = ["| variable | default | means |", "| --- | --- | --- |"]
+    intro = (
+        "All settings are environment variables, read once at the start. "
+        "An empty variable counts as not set. "
+        "An unknown `SAGAWORKS_` name or a bad value stops the program, and all of them are named "
+        "at once."
+    )
+    service = (
+        "For each service, its name in capitals, as in `INVENTORY_DATABASE_URL`. "
+        "Two services in one database are refused."
+    )
+    every = [f"{NOTE}# Settings\n", intro, "", *head, *rows]
+    return "\n".join([*every, "\n## Of one service\n", service, "", *head, *own, ""])
+
+
+def _default(field: Any) -> str:
+    if field.name == "data":
+        return "`.sagaworks`"
+    if field.name == "engine_cache":
+        return "`~/.cache/sagaworks`"
+    value = None if field.default is MISSING else field.default
+    if isinstance(value, timedelta):
+        value = f"{value.total_seconds():g}"
+    if isinstance(value, bool):
+        value = str(value).lower()
+    return "" if value is None else f"`{value}`"
+
+
+def metrics_page() -> str:
+    """Return the page of all metrics of a worker."""
+    registry = CollectorRegistry()
+    WorkerMetrics(registry)
+    rows = sorted(
+        f"| `{_metric_name(metric)}` | {metric.type} | {_labels(registry, metric)} | "
+        f"{metric.documentation} |"
+        for metric in registry.collect()
+    )
+    head = ["| metric | type | labels | means |", "| --- | --- | --- | --- |"]
+    intro = "Served by each worker at `GET /metrics`. No label holds a business key or a value."
+    return "\n".join([f"{NOTE}# Metrics\n", intro, "", *head, *rows, ""])
+
+
+def _metric_name(metric: Any) -> str:
+    return f"{metric.name}_total" if metric.type == "counter" else str(metric.name)
+
+
+def _labels(registry: CollectorRegistry, metric: Any) -> str:
+    collector = registry._names_to_collectors.get(metric.name)
+    return ", ".join(f"`{label}`" for label in getattr(collector, "_labelnames", ()))
+
+
+def api_page() -> str:
+    """Return the page of all names that `from sagaworks import` offers."""
+    parts = [f"{NOTE}# Python\n", "What `from sagaworks import …` offers.\n"]
+    parts += [_name(name, getattr(sagaworks, name)) for name in sagaworks.__all__]
+    parts.append("# What these return\n")
+    parts += [_name(thing.__name__, thing) for thing in RETURNED]
+    return "\n".join(parts)
+
+
+def _name(name: str, thing: Any) -> str:
+    kind = "class " if inspect.isclass(thing) else ""
+    parts = [f"## `{name}`\n", f"```python\n{kind}{name}{_signature(thing)}\n```\n", _doc(thing)]
+    for member, method in _methods(thing):
+        parts.append(f"### `{name}.{member}`\n\n```python\n{member}{_signature(method)}\n```\n")
+        parts.append(_doc(method))
+    return "\n".join(parts)
+
+
+def _methods(thing: Any) -> list[tuple[str, Any]]:
+    if not inspect.isclass(thing):
+        return []
+    return [
+        (name, member)
+        for name, member in vars(thing).items()
+        if inspect.isfunction(member) and not name.startswith("_") and member.__doc__
+    ]
+
+
+def _signature(thing: Any) -> str:
+    if inspect.isclass(thing) and issubclass(thing, Exception) and "__init__" not in vars(thing):
+        return f"({', '.join(base.__name__ for base in thing.__bases__)})"
+    signature = inspect.signature(thing)
+    parameters = [
+        parameter.replace(annotation=_unquoted(parameter.annotation))
+        for parameter in signature.parameters.values()
+        if parameter.name != "self"
+    ]
+    returns = signature.empty if inspect.isclass(thing) else _unquoted(signature.return_annotation)
+    signature = signature.replace(parameters=parameters, return_annotation=returns)
+    return MODULE.sub("", str(signature)).replace("(/, ", "(")
+
+
+class _Unquoted(str):
+    """An annotation that is text already."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def _unquoted(annotation: Any) -> Any:
+    return _Unquoted(annotation) if isinstance(annotation, str) else annotation
+
+
+def _doc(thing: Any) -> str:
+    return f"```text\n{inspect.getdoc(thing)}\n```\n"
+
+
+def services_page() -> str:
+    """Return the page of the reference system's services and their steps."""
+    parts = [f"{NOTE}# The reference system\n", "The steps of the four services.\n"]
+    for service in Project.load().load_services():
+        doc = _prose(inspect.getdoc(sys.modules[_module_of(service)]) or "")
+        parts.append(f"## {service.name}\n\n{doc}\n")
+        parts += [
+            "| step | kind | variables | fact | undone by |",
+            "| --- | --- | --- | --- | --- |",
+        ]
+        parts += [_step(step) for step in service.steps.values()]
+        parts.append("")
+        parts += [f"- `{task.name}`: {_prose(task.doc)}" for task in _tasks(service)]
+        parts.append("")
+    return "\n".join(parts)
+
+
+def _module_of(service: Any) -> str:
+    return str(next(iter(service.steps.values())).__module__)
+
+
+def _tasks(service: Any) -> list[Any]:
+    return [*service.steps.values(), *service.compensations.values()]
+
+
+def _step(step: Any) -> str:
+    kind = f"{step.kind}, remote" if step.remote else step.kind
+    variables = ", ".join(f"`{name}`" for name in step.variables)
+    fact = f"`{step.fact_variable}`" if step.fact else ""
+    undo = f"`{step.undo.name}`" if step.undo else ""
+    return f"| `{step.name}` | {kind} | {variables} | {fact} | {undo} |"
+
+
+def _prose(text: str | None) -> str:
+    return " ".join((text or "").split()).replace("|", "\\|")
+
+
+PAGES = {
+    "cli.md": cli_page,
+    "settings.md": settings_page,
+    "metrics.md": metrics_page,
+    "python.md": api_page,
+    "services.md": services_page,
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Write the pages, or compare them; return the exit code: 3 if a page is stale."""
+    stale = 0
+    for name, write in PAGES.items():
+        page, text = FOLDER / name, write()
+        if page.is_file() and page.read_text() == text:
+            continue
+        stale += 1
+        if "--check" in arguments:
+            print(f"docs/reference/{name} isn't what the code says; run `make cut`")
+        else:
+            page.write_text(text)
+            print(f"docs/reference/{name}: written")
+    return 3 if stale and "--check" in arguments else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,27 @@
+"""The shipments, and the ledger of this service."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from sagaworks.ledger.migration import create_ledger, drop_ledger
+
+revision = "0001"
+down_revision = None
+
+
+def upgrade() -> None:
+    """Create the tables."""
+    op.create_table(
+        "shipment",
+        sa.Column("parcel", sa.String(64), primary_key=True),
+        sa.Column("sku", sa.String(64), nullable=False),
+        sa.Column("quantity", sa.Integer(), nullable=False),
+        sa.Column("cancelled", sa.Boolean(), nullable=False),
+    )
+    create_ledger(op)
+
+
+def downgrade() -> None:
+    """Drop the tables."""
+    drop_ledger(op)
+    op.drop_table("shipment")

@@ -1,0 +1,67 @@
+"""The command line, `sagaworks`: thin commands over the library."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.util import find_spec
+from typing import Annotated, Final
+
+import typer
+
+from sagaworks import __version__
+from sagaworks.cli import db, deploy, start, trail
+from sagaworks.errors import SagaworksError
+
+_HELP: Final = "Sagas drawn in BPMN, run by Camunda 8, carried out by Python workers."
+_EXITS: Final = "Exit codes: 0 ok, 1 error, 2 wrong use, 3 findings, 4 not run."
+
+app = typer.Typer(
+    name="sagaworks",
+    help=_HELP,
+    epilog=_EXITS,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("deploy")(deploy.deploy)
+app.command("start")(start.start)
+app.command("trail")(trail.trail)
+app.add_typer(db.app, name="db")
+
+if find_spec("sagaworks.cli.engine"):
+    from sagaworks.cli import engine
+
+    app.add_typer(engine.app, name="engine")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"sagaworks {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; what the library refuses is one line and exit code 1."""
+    try:
+        app(prog_name="sagaworks")
+    except SagaworksError as error:
+        print(f"sagaworks: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        # Whoever read has enough; without this Python would complain again while it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

@@ -1,0 +1,1 @@
+"""What a worker lets people see: logs and metrics."""

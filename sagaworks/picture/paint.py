@@ -1,0 +1,42 @@
+"""The states of an element in a saga, and their colours."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+State = Literal["done", "undone", "refused", "waiting", "in_doubt"]
+
+INK: Final = "#22242a"
+
+
+@dataclass(frozen=True, slots=True)
+class Paint:
+    """The two colours of a state: of what is filled and of what is drawn."""
+
+    fill: str
+    line: str
+
+
+PLAIN: Final = Paint("#ffffff", INK)
+PAINTS: Final[Mapping[State, Paint]] = {
+    "done": Paint("#d9f2df", "#1a7f37"),
+    "undone": Paint("#fff0c7", "#a85b00"),
+    "refused": Paint("#ffdcd8", "#c0181f"),
+    "waiting": Paint("#d8e8ff", "#0a58b8"),
+    "in_doubt": Paint("#ecdcff", "#7a32c8"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What is painted on one element, or on one flow.
+
+    Attributes:
+        label: a few letters at its corner.
+    """
+
+    state: State
+    label: str | None = None
+
+
+Marks = Mapping[str, Mark]
