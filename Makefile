@@ -41,7 +41,7 @@ demo: $(DEMO_READY) ## start the engine and four services, run orders of mixed f
 
 .PHONY: up
 up: $(DEMO_READY) ## start engine and services, and keep them until Ctrl-C
-	@$(BIN)/python -m demo up --saga $(SAGA)
+	@$(BIN)/python -m demo up --saga $(SAGA) || test $$? -eq 130   # stopped, as it should be
 
 .PHONY: down
 down: $(DEMO_READY) ## stop a demo that runs in another terminal
@@ -116,14 +116,14 @@ $(DEMO_READY): requirements-demo.lock pyproject.toml
 		echo 'make: $(PYTHON) is missing or older than Python 3.11; try: make PYTHON=python3.12' >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 		echo 'make: $(PYTHON) cannot make an environment; on Debian and Ubuntu: apt-get install python3-venv' >&2; exit 1; }
-	@echo 'environment: making .venv'
+	@echo "environment: making .venv, $$(grep -c '^[a-z].*==' $<) packages at most"
 	@$(PYTHON) -m venv --clear .venv
 	@$(FROM_LOCK) $< | $(SHOW)
 	@$(PIP) --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(READY): requirements.lock $(DEMO_READY)
-	@echo 'environment: adding the tools for tests and pages'
+	@echo "environment: adding the tools for tests and pages, $$(grep -c '^[a-z].*==' $<) packages in all"
 	@$(FROM_LOCK) $< | $(SHOW)
 	@touch $@
 

@@ -13,9 +13,9 @@ from sagaworks.errors import (
     StepOutcome,
 )
 from sagaworks.saga import Saga
-from sagaworks.service import Service
 
 if TYPE_CHECKING:
+    from sagaworks.service import Service
     from sagaworks.start import start_saga
 
 __all__ = [
@@ -36,7 +36,11 @@ __version__ = "0.1.0.dev0"
 
 
 def __getattr__(name: str) -> object:
-    """Import `start_saga` when it's first asked for: a worker needs no starter."""
+    """Import the heavy names when they are first asked for: `sagaworks --help` needs neither."""
+    if name == "Service":
+        from sagaworks.service import Service  # noqa: PLC0415
+
+        return Service
     if name == "start_saga":
         from sagaworks.start import start_saga  # noqa: PLC0415
 

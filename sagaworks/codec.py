@@ -11,6 +11,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from sagaworks.errors import SagaworksError
 
@@ -23,6 +24,11 @@ DEEPEST: Final = 64
 """Levels of nesting. A deep value makes the gateway's parser fail, with all jobs of its batch."""
 
 _LARGEST_INTEGER: Final = 2**63
+
+_TELLING: Final = frozenset(
+    {"value_error", "assertion_error", "union_tag_invalid", "uuid_parsing", "url_parsing"}
+)
+"""pydantic's kinds of error whose message quotes the value, or is somebody's own text."""
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
@@ -69,16 +75,27 @@ def decode(annotation: object, plain: object, *, place: str) -> Any:  # noqa: AN
     Raises:
         UnreadableError: naming `place` and what was expected.
     """
+    return decode_bytes(annotation, json.dumps(plain).encode(), place=place)
+
+
+def decode_text(annotation: object, text: str, *, place: str) -> Any:  # noqa: ANN401
+    """Return text, as a URL has it, as a value of the annotated type: ``2`` may be an int.
+
+    Raises:
+        UnreadableError: naming `place` and what was expected.
+    """
     try:
-        return type_adapter(annotation).validate_json(json.dumps(plain), strict=True)
+        return type_adapter(annotation).validate_strings(text)
     except ValidationError as error:
         raise UnreadableError(f"{place}: {_reasons(error)}") from None
 
 
 def decode_bytes(annotation: object, encoded: bytes, *, place: str) -> Any:  # noqa: ANN401
     """Return encoded JSON as a value of the annotated type; see `decode`."""
+    adapter = type_adapter(annotation)
     try:
-        return type_adapter(annotation).validate_json(encoded, strict=True)
+        # A fact is written by its fields' names; what others write may follow the aliases.
+        return adapter.validate_json(encoded, strict=True, by_alias=True, by_name=True)
     except ValidationError as error:
         raise UnreadableError(f"{place}: {_reasons(error)}") from None
 
@@ -140,25 +157,48 @@ def _as_text(value: Decimal | UUID | date | time | timedelta, place: str) -> str
 
 def _container(value: object, place: str, depth: int) -> Json:
     if isinstance(value, BaseModel):
-        fields = value.model_dump(mode="python")
-        return {name: _plain(item, f"{place}.{name}", depth + 1) for name, item in fields.items()}
+        return _plain(_dumped(value, place), place, depth)
     if isinstance(value, Mapping):
-        return {_name(k, place): _plain(v, f"{place}.{k}", depth + 1) for k, v in value.items()}
+        return _object(value, place, depth)
     if isinstance(value, (list, tuple, set, frozenset)):
         items = sorted(value, key=repr) if isinstance(value, (set, frozenset)) else value
         return [_plain(item, f"{place}[{n}]", depth + 1) for n, item in enumerate(items)]
     raise UnencodableError(f"{place}: {type(value).__name__} has no JSON form; use a model or text")
 
 
+def _dumped(model: BaseModel, place: str) -> object:
+    try:
+        # pydantic's warnings would print values; what reads a fact back notices what is wrong.
+        return model.model_dump(mode="python", warnings=False)
+    except ValueError:
+        message = f"{place}: {type(model).__name__} contains itself, or is nested too deeply"
+        raise UnencodableError(message) from None
+
+
+def _object(value: Mapping[Any, object], place: str, depth: int) -> Json:
+    names = {key: _name(key, place) for key in value}
+    if len(set(names.values())) < len(names):
+        raise UnencodableError(f"{place}: two keys are the same text in JSON")
+    return {
+        names[key]: _plain(item, f"{place}.{names[key]}", depth + 1) for key, item in value.items()
+    }
+
+
 def _name(key: object, place: str) -> str:
-    if not isinstance(key, str):
+    plain = key.value if isinstance(key, Enum) else key
+    if not isinstance(plain, str):
         raise UnencodableError(f"{place}: a key of type {type(key).__name__}; JSON keys are text")
-    return _text(key, place)
+    return _text(plain, place)
 
 
 def _reasons(error: ValidationError) -> str:
     """Say what was expected and where, without the value: logs and incidents carry no data."""
     problems = error.errors(include_url=False, include_input=False, include_context=False)
-    places = [".".join(str(part) for part in problem["loc"]) for problem in problems]
-    said = zip(places, (problem["msg"] for problem in problems), strict=True)
-    return "; ".join(f"{place}: {message}" if place else message for place, message in said)
+    return "; ".join(_reason(problem) for problem in problems)
+
+
+def _reason(problem: ErrorDetails) -> str:
+    where = ".".join(str(part) for part in problem["loc"])
+    kind = problem["type"]
+    what = f"not accepted ({kind})" if kind in _TELLING else problem["msg"]
+    return f"{where}: {what}" if where else what

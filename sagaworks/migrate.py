@@ -137,8 +137,9 @@ def _in_one_line(service_name: str, folder: Path) -> Iterator[None]:
     except DBAPIError as error:
         raise ConfigurationError(_database_line(service_name, error, folder)) from error
     except Exception as error:
-        line = f"{service_name}: {_place(error, folder)}: {type(error).__name__}"
-        raise ConfigurationError(f"{line}: {_first_line(error)}") from error
+        kind = "" if isinstance(error, Warning) else f"{type(error).__name__}: "
+        why = f"{service_name}: {_place(error, folder)}: {kind}{_first_line(error)}"
+        raise ConfigurationError(why) from error
 
 
 def _unknown(error: Exception) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from pydantic import BaseModel
 
-from sagaworks.codec import decode
+from sagaworks.codec import decode_text
 from sagaworks.errors import ContractError
 from sagaworks.step import Compensation, Kind, RemoteStep, Step, Task, checked_name
 
@@ -110,6 +110,8 @@ class Service:
     def query(self, function: Callable[P, R], /) -> Query[P, R]:
         """Declare a reader, served at ``GET /queries/<name>`` of the worker's management port."""
         query = Query(self, function)
+        if query.name in self.queries:
+            raise ContractError(f"{query.job_type}: declared twice")
         self.queries[query.name] = query
         return query
 
@@ -125,7 +127,14 @@ class Service:
 
     def _keep(self, step: Step[..., Any]) -> None:
         self._refuse_double(step)
+        self._refuse_shared_rows(step)
         self.steps[step.name] = step
+
+    def _refuse_shared_rows(self, step: Step[..., Any]) -> None:
+        for other in (step, *self.steps.values()):
+            if other.was is not None and other.was in (step.name, *self.steps):
+                message = f"was={other.was!r} is the name of a step, whose ledger rows are its own"
+                raise ContractError(f"{other.job_type}: {message}")
 
     def _refuse_double(self, task: Task) -> None:
         if task.name in self.steps or task.name in self.compensations:
@@ -154,20 +163,16 @@ class Query(Task, Generic[P, R]):
         """Answer with parameters as a URL has them: text, read by the declared types.
 
         Raises:
-            UnreadableError: a parameter is missing or of another type.
+            ContractError: a parameter is missing, or isn't one of the query's.
+            UnreadableError: a parameter is of another type.
         """
+        unknown = ", ".join(sorted(set(parameters) - set(self.signature.variables)))
+        if unknown:
+            raise ContractError(f"{self.job_type}: no parameter is named {unknown}")
         given: dict[str, object] = {str(self.signature.session): session}
         for name, variable in self.signature.variables.items():
             if name in parameters:
-                given[name] = _from_text(variable.annotation, parameters[name], name)
+                given[name] = decode_text(variable.annotation, parameters[name], place=name)
             elif variable.required:
                 raise ContractError(f"{self.job_type}: parameter `{name}` is missing")
         return self.function(**given)  # type: ignore[call-arg,arg-type]  # named by the signature
-
-
-def _from_text(annotation: object, text: str, name: str) -> object:
-    return text if annotation is str else decode(annotation, _number_or_text(text), place=name)
-
-
-def _number_or_text(text: str) -> int | str:
-    return int(text) if text.lstrip("-").isdecimal() else text

@@ -58,9 +58,9 @@ def read_signature(function: Callable[..., object], what: str) -> Signature:
     for name, parameter in inspect.signature(function).parameters.items():
         annotation = _annotation(hints, parameter, what)
         if isinstance(annotation, type) and issubclass(annotation, Session):
-            session = name
+            session = _only(name, session, what)
         elif annotation is Saga:
-            saga = name
+            saga = _only(name, saga, what)
         else:
             variables[name] = _variable(parameter, annotation, what)
     returns = hints.get("return", types.NoneType)
@@ -102,6 +102,12 @@ def _locals_of_the_author() -> dict[str, object]:
     while frame and frame.f_globals.get("__name__", "").startswith("sagaworks."):
         frame = frame.f_back
     return dict(frame.f_locals) if frame else {}
+
+
+def _only(name: str, before: str | None, what: str) -> str:
+    if before is not None:
+        raise ContractError(f"{what}: `{before}` and `{name}` ask for the same; take one of them")
+    return name
 
 
 def _annotation(hints: dict[str, object], parameter: inspect.Parameter, what: str) -> object:

@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final, Self
 
+from loguru import logger
 from sqlalchemy import ColumnElement, Connection, delete, func, select, update
 
 from sagaworks.codec import Json, to_json
@@ -133,8 +134,16 @@ class Starter:
             raise
         bound = await asyncio.to_thread(self._bind, order, created)
         if bound != created:
-            await self._gateway.cancel(created)
+            await self._cancel(created, order)
         return Started(bound, order.key, new=bound == created)
+
+    async def _cancel(self, created: SagaKey, order: _Order) -> None:
+        """Take back an instance that lost the race; its first step halts it if that fails."""
+        assert self._gateway is not None  # noqa: S101  set by __aenter__
+        try:
+            await self._gateway.cancel(created)
+        except EngineError as error:
+            logger.warning("{} is a second instance of {}: {}", created, order.key, error)
 
     async def _create_once(self, order: _Order, variables: Mapping[str, Json]) -> SagaKey:
         assert self._gateway is not None  # noqa: S101  set by __aenter__
@@ -185,11 +194,17 @@ class Starter:
             connection.execute(delete(saga).where(*self._unbound(order)))
 
     def _bind(self, order: _Order, created: SagaKey) -> SagaKey:
-        instance = func.coalesce(saga.c.process_instance, created)
-        change = update(saga).where(*self._ours(order)).values(process_instance=instance)
+        # An upsert: a starter that was refused after its lease had ended has deleted the row.
         with self._store.writing() as connection:
-            bound = connection.execute(change.returning(saga.c.process_instance)).scalar_one()
-        return SagaKey(bound)
+            row = lock_saga(
+                connection,
+                self._settings.tenant,
+                order.key,
+                process_id=order.process_id,
+                process_instance=created,
+                start_digest=order.digest,
+            )
+        return created if row.process_instance is None else row.process_instance
 
     def _instance(self, order: _Order) -> SagaKey | None:
         with self._store.reading() as connection:

@@ -168,9 +168,9 @@ class Compensation(Task, Generic[F]):
         self.fact_parameter = self._find_fact()
         self._refuse_what_cannot_work()
 
-    def __call__(self, *args: object) -> None:
+    def __call__(self, *args: object, **kwargs: object) -> None:
         """Call the function itself, as a unit test does."""
-        self.function(*args)
+        self.function(*args, **kwargs)
 
     def _find_fact(self) -> str | None:
         names = list(self.signature.variables)

@@ -53,14 +53,15 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line; what the library refuses is one line and exit code 1."""
+    """Run the command line; what the library refuses is one line and exit code 1.
+
+    Typer itself answers wrong use with 2 and Ctrl-C with 130.
+    """
     try:
         app(prog_name="sagaworks")
     except SagaworksError as error:
         print(f"sagaworks: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
     except BrokenPipeError:
         # Whoever read has enough; without this Python would complain again while it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -97,6 +97,8 @@ def distribution(
 
 
 def _make(cache: Path) -> None:
+    if ":" in str(cache):
+        raise EngineError(f"{cache}: Java takes no colon in a path; SAGAWORKS_CACHE names another")
     try:
         cache.mkdir(parents=True, exist_ok=True)
     except OSError as error:

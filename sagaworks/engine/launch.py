@@ -39,6 +39,7 @@ class Launch:
     ports: Ports
     home: Home
     quick: bool = False
+    attached: bool = False
 
     def command(self) -> list[str]:
         """Return Java's command line, without a start cache."""
@@ -103,4 +104,5 @@ class Launch:
             "version": self.distribution.version,
             "java": str(self.java),
             "quick": self.quick,
+            "attached": self.attached,
         }

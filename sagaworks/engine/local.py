@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 import time
 from dataclasses import dataclass
 
@@ -61,6 +62,7 @@ def up(  # noqa: PLR0913  all but the first are rarely given
     note = on_note or (lambda _: None)
     if settings.zeebe_address:
         return _foreign(settings)
+    _demand_linux()
     home = Home.of(settings)
     found = running_ready(home)
     if found is None:
@@ -71,8 +73,8 @@ def up(  # noqa: PLR0913  all but the first are rarely given
             found = running_ready(home) or start(
                 home, cache, ports or Ports(), note, attached=attached, quick=quick
             )
-    if found.version != settings.engine_version:
-        note(f"the engine that runs is {found.version}, not {settings.engine_version}")
+    if found.found:
+        _tell_differences(found, settings, note)
     return found
 
 
@@ -126,9 +128,25 @@ def warm(
         ConfigurationError: no Java, or a package of the extra `engine` is missing.
         EngineError: no engine to run, no room, another process is at it.
     """
+    _demand_linux()
     fetched = distribution(settings.engine_cache, settings.engine_version, progress, on_note)
     java = java or find_java(settings.engine_cache)
     return train(StartCache.of(settings.engine_cache, java, fetched))
+
+
+def _tell_differences(found: Engine, settings: Settings, note: Note) -> None:
+    if found.version != settings.engine_version:
+        note(f"the engine that runs is {found.version}, not {settings.engine_version}")
+    if found.attached:
+        note("the engine that runs belongs to another process, and ends with it")
+
+
+def _demand_linux() -> None:
+    if sys.platform != "linux":
+        raise EngineError(
+            f"an engine of our own runs on Linux only, this is {sys.platform}: run one in a "
+            "container and set ZEEBE_ADDRESS"
+        )
 
 
 def _foreign(settings: Settings) -> Engine:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 _KEPT_BYTES = 1_000_000
 _BLOCK_BYTES = 65_536
 _POLL_SECONDS = 0.2
+# Java's warnings about libraries, and what the supervisor says of the failure itself.
+_SIDE_NOTE = re.compile(r"WARNING: |Standard Commons Logging|\S+Z supervisor: ")
 _TELLING = ("Caused by:", "Error occurred", "APPLICATION FAILED", "ERROR", "Exception")
 
 
@@ -45,11 +48,12 @@ def size(file: Path) -> int:
 
 def telling(lines: list[str]) -> str:
     """Pick the line that says most about a failure: the last cause, else the last line."""
+    own = [line.strip() for line in lines if line.strip() and not _SIDE_NOTE.match(line)]
     for mark in _TELLING:
-        for line in reversed(lines):
+        for line in reversed(own):
             if mark in line:
-                return line.strip()
-    return lines[-1].strip() if lines else "it left no word"
+                return line
+    return (own or lines or ["it left no word"])[-1]
 
 
 def follow(file: Path) -> Iterator[str]:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
-from sagaworks.engine.locks import open_lock, take
 from sagaworks.errors import EngineError
 
 _STEP = 10
@@ -50,8 +47,8 @@ class Ports:
 
 
 @contextlib.contextmanager
-def reserved_ports(cache: Path, usual: Ports | None = None) -> Iterator[tuple[Ports, int]]:
-    """Find free ports; yields them with a lock's descriptor that keeps others of us off them.
+def reserved_ports(usual: Ports | None = None) -> Iterator[tuple[Ports, int]]:
+    """Find free ports; yields them with a descriptor that keeps others of us off them.
 
     An engine takes seconds to bind its ports. Whoever holds a copy of the descriptor (the
     supervisor inherits one) keeps the next engine from choosing the same ones meanwhile.
@@ -62,15 +59,29 @@ def reserved_ports(cache: Path, usual: Ports | None = None) -> Iterator[tuple[Po
     first = usual or Ports()
     for steps in range(_TRIES):
         ports = first.moved(steps)
-        fd = open_lock(cache / "ports" / str(ports.gateway))
-        try:
-            if take(fd) and not ports.taken():
-                yield ports, fd
+        with _reservation(ports) as reservation:
+            if reservation and not ports.taken():
+                yield ports, reservation.fileno()
                 return
-        finally:
-            os.close(fd)
     last = first.moved(_TRIES - 1).gateway
     raise EngineError(f"no free ports on 127.0.0.1 from {first.gateway} to {last}: free some")
+
+
+@contextlib.contextmanager
+def _reservation(ports: Ports) -> Iterator[socket.socket | None]:
+    """Take a name that only one can have; the kernel frees it with the last copy closed.
+
+    It's in the abstract namespace, which each network namespace has one of, just like ports.
+    """
+    with socket.socket(socket.AF_UNIX) as reservation:
+        try:
+            reservation.bind(f"\0sagaworks-engine-{ports.gateway}")
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            yield None
+        else:
+            yield reservation
 
 
 def is_free(port: int) -> bool:

@@ -21,6 +21,7 @@ from sagaworks.errors import EngineError
 # A loaded machine has been seen to take 35 s.
 READY_SECONDS = 180.0
 POLL_SECONDS = 0.05
+_WRITTEN_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class Engine:
     """It ran already when `up` was called."""
     start_cache: bool = False
     """It was started with one."""
+    attached: bool = False
+    """It ends with the process that started it."""
     restarts: int = 0
     """How often it has been brought back since `up`."""
     loopback_only: bool = True
@@ -87,13 +90,22 @@ def stop(home: Home) -> None:
     Raises:
         EngineError: even that didn't end it.
     """
-    said = read(home)
+    said = _read_when_written(home)
     _signal_supervisor(said, signal.SIGTERM)
     if not _has_ended(home, GRACE_SECONDS + supervisor.KILL_SECONDS):
         _signal_supervisor(said, signal.SIGKILL)  # the kernel then kills its Java
         if not _has_ended(home, supervisor.KILL_SECONDS):
             raise EngineError(f"the engine of {home.folder} does not end: see {home.logs}")
     home.engine_file.unlink(missing_ok=True)
+    _await_gone(said)
+
+
+def _read_when_written(home: Home) -> dict[str, Any]:
+    """A supervisor just started has the lock already, but hasn't said who it is."""
+    deadline = time.monotonic() + _WRITTEN_SECONDS
+    while not (said := read(home)) and is_held(home.running_lock) and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+    return said
 
 
 def _has_ended(home: Home, seconds: float) -> bool:
@@ -103,6 +115,16 @@ def _has_ended(home: Home, seconds: float) -> bool:
             return False
         time.sleep(POLL_SECONDS)
     return True
+
+
+def _await_gone(said: dict[str, Any]) -> None:
+    """The lock is let go of an instant before its holder leaves the list of processes."""
+    pid, started = said.get("supervisor_pid"), said.get("supervisor_started")
+    deadline = time.monotonic() + supervisor.KILL_SECONDS
+    while isinstance(pid, int) and started and supervisor.started_at(pid) == started:
+        if time.monotonic() > deadline:
+            return
+        time.sleep(POLL_SECONDS)
 
 
 def _signal_supervisor(said: dict[str, Any], number: signal.Signals) -> None:

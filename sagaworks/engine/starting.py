@@ -41,12 +41,16 @@ def start(  # noqa: PLR0913  the flags are `up`'s
     """
     _make_folders(home)
     ended = logs.size(home.supervisor_log)
-    with _running_lock(home) as lock, reserved_ports(cache.folder.parent, usual) as (ports, held):
+    with _running_lock(home) as lock, reserved_ports(usual) as (ports, held):
         _tell_ports(usual, ports, note)
-        launch = Launch(cache.java, cache.distribution, ports, home, quick=quick)
+        launch = Launch(cache.java, cache.distribution, ports, home, quick=quick, attached=attached)
         home.launch_file.write_text(json.dumps(launch.for_supervisor(cache), indent=2))
         _spawn(home, [lock, held], attached=attached)
-    return _await(home, ended, note)
+    try:
+        return _await(home, ended, note)
+    except KeyboardInterrupt:  # nobody has got the engine yet, so nobody would stop it
+        stop(home)
+        raise
 
 
 def _make_folders(home: Home) -> None:

@@ -53,6 +53,7 @@ class Supervisor:
         self._ready_at: float | None = None
         self._crashes = 0
         self._starts = 0
+        self._restarts = 0
         self._wake_up, wake_up = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(wake_up, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -120,7 +121,7 @@ class Supervisor:
             "supervisor_started": started_at(os.getpid()),
             "ready": self._ready_at is not None,
             "start_cache": self._cache is not None,
-            "restarts": self._starts - 1,
+            "restarts": self._restarts,
         }
         draft = self._engine_file.with_suffix(".draft")
         draft.write_text(json.dumps(said | more, indent=2) + "\n")
@@ -152,6 +153,7 @@ class Supervisor:
             self._suspect = None
 
     def _back_off(self) -> None:
+        self._restarts += 1
         pause = BACKOFF_SECONDS[min(self._crashes, len(BACKOFF_SECONDS)) - 1]
         say(f"restart in {pause} s")
         end = time.monotonic() + pause

@@ -93,7 +93,7 @@ def _drop_waste(cache: StartCache) -> None:
 def _train_in(scratch: Path, cache: StartCache, deadline: float) -> None:
     draft, home = scratch / "draft", Home(scratch)
     home.scratch.mkdir()
-    with reserved_ports(cache.folder.parent, _PORTS) as (ports, _):
+    with reserved_ports(_PORTS) as (ports, _):
         launch = Launch(cache.java, cache.distribution, ports, home)
         command = launch.command()
         command.insert(1, cache.writing_option(draft))

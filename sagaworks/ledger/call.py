@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import NoneType
 from typing import Any
 
 from sqlalchemy import Connection
@@ -117,10 +118,11 @@ def read_fact(step: Step[..., Any], fact: bytes | None) -> object:
     Raises:
         Halt: an older version wrote it and this one can't read it.
     """
-    if step.fact is None or fact is None:
+    if step.fact is None:
         return None
     try:
-        return decode_bytes(step.fact, fact, place=f"the fact of {step.job_type}")
+        # A row from before the step had a fact holds nothing, which isn't JSON either.
+        return decode_bytes(step.fact, fact or b"", place=f"the fact of {step.job_type}")
     except UnreadableError as error:
         raise Halt(str(error)) from None
 
@@ -129,23 +131,31 @@ def encode_fact(step: Step[..., Any], fact: object) -> bytes | None:
     """Return what a step returned as bytes.
 
     Raises:
-        Halt: it isn't the declared fact, or has no JSON form, or is too large.
+        Halt: it isn't the declared fact, or has no JSON form, or is too large, or couldn't be read
+            back: better now, with nothing committed, than when it's to be undone.
     """
+    if not isinstance(fact, step.fact or NoneType):
+        declared = step.fact.__name__ if step.fact else "nothing"
+        raise Halt(f"{step.job_type} returned {type(fact).__name__}, its signature says {declared}")
     if step.fact is None:
         return None
-    if not isinstance(fact, step.fact):
-        returned = type(fact).__name__
-        raise Halt(f"{step.job_type} returned {returned}, its signature says {step.fact.__name__}")
+    place = f"the fact of {step.job_type}"
     try:
-        return encode(fact, place=f"the fact of {step.job_type}")
-    except UnencodableError as error:
+        encoded = encode(fact, place=place)
+        decode_bytes(step.fact, encoded, place=f"{place} can't be read back")
+    except (UnencodableError, UnreadableError) as error:
         raise Halt(str(error)) from None
+    return encoded
 
 
 def idempotency_key(delivery: Delivery, step: Step[..., Any], round_: int) -> str:
-    """Return the key of one execution: tenant, saga, step, each and round, in one line."""
+    """Return the key of one execution: tenant, saga, step, each and round, in one line.
+
+    The step's name is the arrival's, which is the row's: a renamed step keeps its partner's keys.
+    """
     arrival = delivery.arrival
-    parts = (arrival.tenant, arrival.saga_key, step.job_type, arrival.each or "", str(round_))
+    name = f"{step.service.name}.{arrival.step}"
+    parts = (arrival.tenant, arrival.saga_key, name, arrival.each or "", str(round_))
     return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in parts)
 
 

@@ -97,18 +97,24 @@ def decide_step(arrival: Arrival, entries: Sequence[Entry], presences: Presences
 
 
 def decide_undo(arrival: Arrival, entries: Sequence[Entry]) -> UndoDecision:
-    """Decide on a compensation's job; `entries` are the undone step's rows, oldest first."""
-    if any(_touched_by(entry, arrival.job) for entry in entries):
-        return Undone()
+    """Decide on a compensation's job; `entries` are the undone step's rows, oldest first.
+
+    An undo by a call binds its rows before the call. Another compensation job prefers free rows;
+    where there is none it makes the same calls with the same keys, which undoes nothing twice:
+    the job that they are bound to may be gone.
+    """
+    own = [entry for entry in entries if _touched_by(entry, arrival.job)]
+    if own:
+        unfinished = tuple(entry for entry in reversed(own) if entry.is_open)
+        return Undo(unfinished) if unfinished else Undone()
     run = _same_run(arrival, entries)
-    still_open = [entry for entry in run if entry.is_open]
     if arrival.each is None:
-        return _undo_without_each(arrival, entries, still_open)
-    if still_open:
-        return Undo((still_open[-1],))
-    if arrival.each and any(entry.undone_by for entry in run):
-        return _newest_of_other_runs(entries, run)
-    return Fence(_round_after(run))
+        return _undo_without_each(arrival, entries, [entry for entry in run if entry.is_open])
+    next_round = _round_after(run)
+    if arrival.each and _had_by_other_jobs(run):
+        # A plain loop: the engine calls every handler with the last run's variables.
+        run = list(entries)
+    return _newest(run) or Fence(next_round)
 
 
 def _seen_before(
@@ -164,10 +170,14 @@ def _undo_without_each(
     )
 
 
-def _newest_of_other_runs(entries: Sequence[Entry], run: Sequence[Entry]) -> UndoDecision:
-    """A plain loop: the engine calls every handler with the last run's variables."""
-    others = [entry for entry in entries if entry.is_open]
-    return Undo((others[-1],)) if others else Fence(_round_after(run))
+def _had_by_other_jobs(run: Sequence[Entry]) -> bool:
+    return any(entry.undone_by for entry in run) and not any(entry.is_free for entry in run)
+
+
+def _newest(run: Sequence[Entry]) -> Undo | None:
+    """Undo the newest free entry of a run, else the newest that another job is about to undo."""
+    found = [entry for entry in run if entry.is_free] or [entry for entry in run if entry.is_open]
+    return Undo((found[-1],)) if found else None
 
 
 def _same_run(arrival: Arrival, entries: Sequence[Entry]) -> list[Entry]:

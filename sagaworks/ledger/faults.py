@@ -28,6 +28,12 @@ def is_broken_world(error: BaseException) -> bool:
     return isinstance(error, OperationalError) and _sqlite_says_so(error)
 
 
+def is_forbidden_write(error: BaseException) -> bool:
+    """Say whether something was to be written in a transaction that only reads."""
+    read_only = 8
+    return isinstance(error, DBAPIError) and _sqlite_code(error) == read_only
+
+
 def reason_of(error: BaseException) -> str:
     """Return the database's own words, without the statement and its values."""
     original = error.orig if isinstance(error, DBAPIError) else error
@@ -35,6 +41,10 @@ def reason_of(error: BaseException) -> str:
 
 
 def _sqlite_says_so(error: DBAPIError) -> bool:
-    code = getattr(error.orig, "sqlite_errorcode", None)
+    return _sqlite_code(error) in _SQLITE_WORLD
+
+
+def _sqlite_code(error: DBAPIError) -> int | None:
+    code: int | None = getattr(error.orig, "sqlite_errorcode", None)
     # The low byte is the primary result code; extended codes add detail above it.
-    return code is not None and (code & 0xFF) in _SQLITE_WORLD
+    return None if code is None else code & 0xFF

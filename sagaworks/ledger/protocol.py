@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from sagaworks.errors import Halt, Refusal
 from sagaworks.ledger import statements
@@ -22,6 +23,7 @@ from sagaworks.ledger.call import (
     call_step,
     open_session,
     read_fact,
+    read_variables,
 )
 from sagaworks.ledger.decide import (
     Ask,
@@ -37,7 +39,12 @@ from sagaworks.ledger.decide import (
     decide_step,
     decide_undo,
 )
-from sagaworks.ledger.faults import DatabaseUnavailableError, is_broken_world, reason_of
+from sagaworks.ledger.faults import (
+    DatabaseUnavailableError,
+    is_broken_world,
+    is_forbidden_write,
+    reason_of,
+)
 from sagaworks.ledger.rows import Entry, State
 from sagaworks.ledger.store import Store
 from sagaworks.saga import JobKey
@@ -61,8 +68,15 @@ class Intent:
 
     row: int
     round: int
+    step: str
+    each: str
     request: bytes
     outcome: Outcome
+
+    def of_its_row(self, delivery: Delivery) -> Delivery:
+        """Return the delivery as the row knows it: whoever makes the call makes the same call."""
+        arrival = replace(delivery.arrival, step=self.step, each=self.each)
+        return replace(delivery, arrival=arrival, variables=json.loads(self.request))
 
 
 Probe = Callable[[JobKey], Presence]
@@ -123,7 +137,7 @@ class Ledger:
             return self._undo_remote(task, delivery)
         if isinstance(task, Compensation):
             return self._undo_local(task, delivery, held)
-        if task.kind == "read_only" and not task.remote:
+        if task.kind == "read_only":
             return self._read(task, delivery)
         if isinstance(task, RemoteStep):
             return self._remote(task, delivery)
@@ -135,6 +149,8 @@ class Ledger:
                 return work()
             except Exception as error:
                 if not (is_broken_world(error) or isinstance(error, statements.LostRowError)):
+                    raise
+                if pause is None and isinstance(error, statements.LostRowError):
                     raise
                 if pause is None:
                     raise DatabaseUnavailableError(reason_of(error)) from error
@@ -171,16 +187,25 @@ class Ledger:
 
     def _read(self, step: Step[..., Any], delivery: Delivery) -> Answer:
         try:
-            with self.store.reading() as connection, open_session(connection) as session:
-                fact = call_step(step, delivery, 0, session)
+            fact = self._look(step, delivery)
         except Refusal as refusal:
             return thrown(Outcome.REFUSED, refusal_bytes(refusal), None)
+        except DBAPIError as error:
+            if is_forbidden_write(error):
+                raise Halt(f"{step.job_type} is read_only and may not write") from None
+            raise
         return completed(Outcome.READ, step.fact_variable, fact, None)
+
+    def _look(self, step: Step[..., Any], delivery: Delivery) -> bytes | None:
+        if step.remote:
+            return call_step(step, delivery, 0, None)
+        with self.store.reading() as connection, open_session(connection) as session:
+            return call_step(step, delivery, 0, session)
 
     # A step elsewhere: an intent first, then the call, then its answer.
 
     def _remote(self, step: RemoteStep[..., Any], delivery: Delivery) -> Answer:
-        intent = self._decided(step, delivery, partial(_intend))
+        intent = self._decided(step, delivery, partial(_intend, step))
         if isinstance(intent, Answer):
             return intent
         self._finish(step, delivery, intent)
@@ -192,7 +217,7 @@ class Ledger:
 
     def _finish(self, step: RemoteStep[..., Any], delivery: Delivery, intent: Intent) -> None:
         """Make the intent's call, the same as before with the same key, and record its answer."""
-        asked = replace(delivery, variables=json.loads(intent.request))
+        asked = intent.of_its_row(delivery)
         becomes, encoded = State.OPEN, None
         try:
             encoded = call_step(step, asked, intent.round, None)
@@ -214,6 +239,7 @@ class Ledger:
             if not isinstance(decision, Undo):
                 return _nothing_undone(connection, decision, delivery)
             for entry in decision.entries:
+                _refuse_intent(undo, entry)
                 with open_session(connection) as session:
                     _undoing(undo, delivery, entry, session)
                 statements.undo(connection, entry.id, delivery.arrival.job)
@@ -226,27 +252,34 @@ class Ledger:
             decision = _decide_undo(connection, delivery)
             if not isinstance(decision, Undo):
                 return _nothing_undone(connection, decision, delivery)
-        for entry in decision.entries:
-            self._undo_call(undo, delivery, entry)
-        return Answer(Outcome.COMPENSATED, Say.COMPLETE)
+            for entry in decision.entries:
+                # All handlers of a loop come at once: the next one must take another row.
+                statements.begin_undo(connection, entry.id, delivery.arrival.job)
+        job = delivery.arrival.job
+        if job in [self._undo_call(undo, delivery, entry) for entry in decision.entries]:
+            return Answer(Outcome.COMPENSATED, Say.COMPLETE)
+        # Refused by the partner, or another job's to undo: what is left for this one?
+        return self._undo_remote(undo, delivery)
 
-    def _undo_call(self, undo: RemoteCompensation[Any], delivery: Delivery, entry: Entry) -> None:
+    def _undo_call(
+        self, undo: RemoteCompensation[Any], delivery: Delivery, entry: Entry
+    ) -> JobKey | None:
+        """Undo what a row stands for; return the compensation job that it counts for."""
         answered = self._answered(undo, delivery, entry)
-        if answered.state is not State.OPEN:
-            return
-        _undoing(undo, delivery, answered, None)
+        if answered.state is State.OPEN:
+            _undoing(undo, delivery, answered, None)
         with self.store.writing() as connection:
             _lock(connection, delivery)
             if statements.entry_by_id(connection, entry.id).state is State.OPEN:
                 _record_undo(connection, undo, answered.answer)
                 statements.undo(connection, entry.id, delivery.arrival.job)
+            return statements.entry_by_id(connection, entry.id).undone_by
 
     def _answered(self, undo: RemoteCompensation[Any], delivery: Delivery, entry: Entry) -> Entry:
         """Finish an intent before undoing it: a call with an unknown end is never cancelled."""
         if entry.state is not State.INTENT or not isinstance(undo.step, RemoteStep):
             return entry
-        of_its_run = replace(delivery, arrival=replace(delivery.arrival, each=entry.each))
-        self._finish(undo.step, of_its_run, _intent_of(entry, Outcome.REPLAYED))
+        self._finish(undo.step, delivery, _intent_of(entry, Outcome.REPLAYED))
         with self.store.reading() as connection:
             return statements.entry_by_id(connection, entry.id)
 
@@ -330,10 +363,20 @@ def _stored(step: Step[..., Any], entry: Entry, outcome: Outcome) -> Answer:
     return completed(outcome, step.fact_variable, entry.answer, entry.id)
 
 
+def _refuse_intent(undo: Compensation[Any], entry: Entry) -> None:
+    if entry.state is State.INTENT:
+        raise _unanswered(undo.step)
+
+
 def _no_intent(step: Step[..., Any], answer: Answer | Intent) -> Answer:
     if isinstance(answer, Intent):
-        raise Halt(f"{step.job_type} was a remote step and its call isn't answered: docs/how-to")
+        raise _unanswered(step)
     return answer
+
+
+def _unanswered(step: Step[..., Any]) -> Halt:
+    what = f"{step.job_type} was a remote_step, and its call isn't answered yet"
+    return Halt(f"{what}: run the former version of the worker until it is")
 
 
 def _refuse(encoded: bytes, connection: Connection, delivery: Delivery, round_: int) -> Answer:
@@ -342,14 +385,20 @@ def _refuse(encoded: bytes, connection: Connection, delivery: Delivery, round_: 
     return thrown(Outcome.REFUSED, encoded, row)
 
 
-def _intend(connection: Connection, delivery: Delivery, round_: int) -> Intent:
+def _intend(
+    step: RemoteStep[..., Any], connection: Connection, delivery: Delivery, round_: int
+) -> Intent:
+    # The intent binds every later call to these inputs, so they must be readable.
+    read_variables(step, delivery.variables)
+    arrival = delivery.arrival
     request = json.dumps(dict(delivery.variables)).encode()
-    row = statements.claim(connection, delivery.arrival, round_, State.INTENT, request)
-    return Intent(row, round_, request, Outcome.EXECUTED)
+    row = statements.claim(connection, arrival, round_, State.INTENT, request)
+    return Intent(row, round_, arrival.step, arrival.each or "", request, Outcome.EXECUTED)
 
 
 def _intent_of(entry: Entry, outcome: Outcome) -> Intent:
-    return Intent(entry.id, entry.round, entry.request or b"{}", outcome)
+    request = entry.request or b"{}"
+    return Intent(entry.id, entry.round, entry.step, entry.each, request, outcome)
 
 
 def _nothing_undone(
@@ -371,7 +420,8 @@ def _undoing(
     entry: Entry,
     session: Any,  # noqa: ANN401
 ) -> None:
-    of_its_run = replace(delivery, arrival=replace(delivery.arrival, each=entry.each))
+    of_its_row = replace(delivery.arrival, step=entry.step, each=entry.each)
+    of_its_run = replace(delivery, arrival=of_its_row)
     try:
         call_compensation(undo, of_its_run, entry.round, entry.answer, session)
     except Refusal as refusal:

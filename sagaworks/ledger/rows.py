@@ -41,6 +41,12 @@ class Entry:
     answer: bytes | None
     throw_accepted: bool
     undone_by: JobKey | None
+    """The compensation job that has undone it, or, while the row is open, is about to."""
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it's open and no compensation job is about to undo it."""
+        return self.is_open and self.undone_by is None
 
     @property
     def is_open(self) -> bool:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, Update, func, insert, literal, null, select, update
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
@@ -117,18 +118,28 @@ def answer(
     Raises:
         LostRowError: the row isn't there in that state.
     """
-    values = {"state": becomes, "answer": encoded, "answered_at": utc_now()}
+    values: dict[str, Any] = {"state": becomes, "answer": encoded, "answered_at": utc_now()}
+    if becomes is State.REFUSED:
+        # A compensation that finished the intent has nothing to undo in this row.
+        values["undone_by"] = null()
     change = update(ledger).values(values | {"reports": ledger.c.reports + 1})
     _hit_one(connection, row, was, change)
 
 
+def begin_undo(connection: Connection, row: int, job: JobKey) -> None:
+    """Bind an open row to the compensation job that undoes it by a call, unless one has it."""
+    unbound = (ledger.c.id == row, ledger.c.undone_by.is_(None))
+    connection.execute(update(ledger).where(*unbound).values(undone_by=job))
+
+
 def undo(connection: Connection, row: int, job: JobKey) -> None:
-    """Mark an open row as undone by this compensation job.
+    """Mark an open row as undone, by this compensation job unless it's bound to another.
 
     Raises:
         LostRowError: the row isn't open.
     """
-    values = {"state": State.UNDONE, "undone_by": job, "undone_at": utc_now()}
+    by = func.coalesce(ledger.c.undone_by, job)
+    values = {"state": State.UNDONE, "undone_by": by, "undone_at": utc_now()}
     _hit_one(connection, row, State.OPEN, update(ledger).values(values))
 
 

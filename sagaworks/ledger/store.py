@@ -7,12 +7,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, create_engine, event, select
+from sqlalchemy import Connection, Engine, Transaction, create_engine, event, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlmodel import Session
 
-from sagaworks.errors import ConfigurationError
+from sagaworks.errors import ConfigurationError, SagaworksError
 from sagaworks.ledger import tables
 from sagaworks.ledger.faults import CommitUnknownError, is_broken_world, reason_of
 
@@ -50,21 +50,23 @@ class Store:
         with self._turn, self.engine.connect() as connection:
             transaction = connection.begin()
             try:
-                yield connection
+                with _not_to_be_committed(connection):
+                    yield connection
             except BaseException:
-                transaction.rollback()
+                _roll_back(transaction)
                 raise
             _commit(connection)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """Give a connection in a transaction that never writes, and so waits for no writer."""
+        """Give a connection in a transaction that can't write, and so waits for no writer."""
         with self.engine.connect().execution_options(sagaworks_reads=True) as connection:
             transaction = connection.begin()
             try:
                 yield connection
             finally:
-                transaction.rollback()
+                _roll_back(transaction)
+                _write_again(connection)
 
     def session(self) -> AbstractContextManager[Session]:
         """Give a session of the service's own, for seeding and for tests; commits at the end."""
@@ -108,6 +110,12 @@ class Store:
         return f"{self.name}: has no ledger ({reason_of(error)}); run `sagaworks db upgrade`"
 
 
+def _roll_back(transaction: Transaction) -> None:
+    # A flush that failed has rolled it back already; asking twice is a warning.
+    if transaction.is_active:
+        transaction.rollback()
+
+
 def _commit(connection: Connection) -> None:
     try:
         connection.commit()
@@ -119,10 +127,13 @@ def _commit(connection: Connection) -> None:
 
 
 def _certainly_undone(error: DBAPIError) -> bool:
-    """SQLite keeps a transaction open whose COMMIT was told BUSY, and undoes it at our rollback."""
+    """SQLite keeps a transaction open whose COMMIT was told BUSY, and undoes it at our rollback.
+
+    So it does with a constraint that is checked at the end only.
+    """
     code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
-    busy, full = 5, 13
-    return code in (busy, full)
+    busy, full, constraint = 5, 13, 19
+    return code in (busy, full, constraint)
 
 
 def _sqlite_url(url: str) -> URL:
@@ -141,9 +152,12 @@ def _sqlite_url(url: str) -> URL:
 def _sqlite_engine(url: URL, pool_size: int) -> Engine:
     in_memory = url.database in (None, "", ":memory:")
     options: dict[str, Any] = {} if in_memory else {"pool_size": pool_size + 2, "max_overflow": 0}
-    engine = create_engine(url, connect_args={"check_same_thread": False}, **options)
+    lent = {"check_same_thread": False}
+    # An error's text ends in logs, and a statement's parameters are the saga's variables.
+    engine = create_engine(url, connect_args=lent, hide_parameters=True, **options)
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
+    event.listen(engine, "commit", _refuse_early_commit)
     return engine
 
 
@@ -160,5 +174,30 @@ def _prepare(connection: Any, _record: object) -> None:  # noqa: ANN401  a DBAPI
 
 
 def _begin(connection: Connection) -> None:
-    reads = connection.get_execution_options().get("sagaworks_reads", False)
-    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+    if connection.get_execution_options().get("sagaworks_reads", False):
+        connection.exec_driver_sql("PRAGMA query_only = ON")
+        connection.exec_driver_sql("BEGIN")
+    else:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _write_again(connection: Connection) -> None:
+    """Undo `query_only`, which outlives the transaction, before the pool lends it to a writer."""
+    lent = connection.connection.dbapi_connection
+    if lent is not None:
+        lent.execute("PRAGMA query_only = OFF")
+
+
+@contextmanager
+def _not_to_be_committed(connection: Connection) -> Iterator[None]:
+    """Refuse a commit meanwhile: a step reaches the connection through its session."""
+    connection.execution_options(sagaworks_may_commit=False)
+    yield
+    connection.execution_options(sagaworks_may_commit=True)
+
+
+def _refuse_early_commit(connection: Connection) -> None:
+    if not connection.get_execution_options().get("sagaworks_may_commit", True):
+        # SQLAlchemy takes the transaction for ended by now, and would lend it on as it is.
+        connection.connection.rollback()
+        raise SagaworksError("a step can't commit: its effect commits with its ledger row")

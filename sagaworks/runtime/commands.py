@@ -101,4 +101,6 @@ class JobCommands:
 
 
 def _cut(message: str) -> str:
+    # What isn't Unicode can't be sent; the job must be answered all the same.
+    message = message.encode(errors="replace").decode()
     return message if len(message) <= _LONGEST_MESSAGE else message[: _LONGEST_MESSAGE - 1] + "…"

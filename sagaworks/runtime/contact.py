@@ -33,6 +33,7 @@ class Contact:
     def made(self) -> None:
         """Note that the engine has answered."""
         self._last = time.monotonic()
+        self._metrics.last_contact.set(time.time())
         if self._connected:
             return
         self._connected = True
@@ -67,7 +68,6 @@ class Contact:
                 await asyncio.sleep(pause.next())
 
     async def _ask(self) -> bool:
-        self._metrics.last_contact.set(time.time() - (time.monotonic() - self._last))
         try:
             await self._stub.Topology(pb.TopologyRequest(), timeout=5.0)
         except grpc.aio.AioRpcError as error:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sagaworks.codec import Json, encode
+from sagaworks.codec import Json, UnencodableError, encode
 from sagaworks.errors import Halt
 from sagaworks.ledger.call import Delivery
 from sagaworks.ledger.rows import Arrival
@@ -45,7 +45,8 @@ def delivery_of(
     """Return a job (pyzeebe's ``ActivatedJob``) as the ledger takes it.
 
     Raises:
-        Halt: the business key or the value that tells runs apart is missing or unusable.
+        Halt: the business key or the value that tells runs apart is missing or unusable, or the
+            variables are too large.
     """
     variables: dict[str, Json] = json.loads(job.variables)
     step = task.step if isinstance(task, Compensation) else task
@@ -63,7 +64,7 @@ def delivery_of(
         element_instance=ElementKey(job.elementInstanceKey),
         each=_each(task, step, variables),
         loop_counter=_loop_counter(variables),
-        inputs=digest(inputs),
+        inputs=_digest_of_inputs(step, inputs),
         start_digest=_text_or_none(variables.get(DIGEST_VARIABLE)),
         undo_all=json.loads(job.customHeaders or "{}").get("undo") == "all",
     )
@@ -128,6 +129,13 @@ def _each(
     if not text or len(text) > LONGEST_EACH:
         raise Halt(f"`{step.each}` must be 1 to {LONGEST_EACH} characters to tell runs apart")
     return text
+
+
+def _digest_of_inputs(step: Step[..., Any], inputs: Mapping[str, Json]) -> str:
+    try:
+        return digest(inputs)
+    except UnencodableError as error:
+        raise Halt(f"{step.job_type} can't take its variables: {error}") from None
 
 
 def _loop_counter(variables: Mapping[str, Json]) -> int | None:

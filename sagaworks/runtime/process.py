@@ -84,15 +84,21 @@ def _management(worker: Worker) -> Iterator[None]:
     )
     url = management.start()
     run_file = worker.settings.run_file(worker.service.name)
-    run_file.parent.mkdir(parents=True, exist_ok=True)
-    about = {"service": worker.service.name, "pid": os.getpid(), "management_url": url}
-    run_file.write_text(json.dumps(about))
+    _write(run_file, {"service": worker.service.name, "pid": os.getpid(), "management_url": url})
     logger.info("management port at {}", url)
     try:
         yield
     finally:
         _remove_own(run_file)
         management.stop()
+
+
+def _write(run_file: Path, about: Mapping[str, object]) -> None:
+    run_file.parent.mkdir(parents=True, exist_ok=True)
+    # Renamed into place: whoever reads it meanwhile sees the whole of it.
+    fresh = run_file.with_suffix(f".{os.getpid()}")
+    fresh.write_text(json.dumps(about))
+    fresh.replace(run_file)
 
 
 def _remove_own(run_file: Path) -> None:

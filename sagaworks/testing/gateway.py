@@ -269,6 +269,12 @@ class Hold(Fault):
 class _Script:
     faults: deque[Fault]
     when: Callable[[Any], bool]
+    endless: bool = False
+    met: int = 0
+
+    def next(self) -> Fault:
+        self.met += 1
+        return self.faults[0] if self.endless else self.faults.popleft()
 
 
 @dataclass(eq=False)
@@ -704,16 +710,34 @@ class ScriptedGateway(_Jobs):
             raise ValueError(f"{method}: one of {', '.join(sorted(simulated))}")
         self._scripts[method].append(_Script(deque(faults), when))
 
-    def forget_script(self) -> None:
-        """Play no more of what is scripted: for a fault that was to last as long as something else."""
-        self._scripts.clear()
-
     def assert_script_done(self) -> None:
         """Fail unless every scripted fault was met: one that never happened proves nothing."""
         scripts = [(method, script) for method, made in self._scripts.items() for script in made]
         left = [f"{method}: {fault}" for method, script in scripts for fault in script.faults]
         if left:
             raise AssertionError(f"never happened: {'; '.join(left)}\n{self.story()}")
+
+    @contextmanager
+    def failing(
+        self,
+        method: str,
+        code: grpc.StatusCode,
+        details: str = "scripted",
+        when: Callable[[Any], bool] = lambda _: True,
+    ) -> Iterator[None]:
+        """Refuse every call of `method` for as long as the block lasts; there must be one.
+
+        Raises:
+            AssertionError: nobody called.
+        """
+        script = _Script(deque([Fail(code, details)]), when, endless=True)
+        self._scripts[method].append(script)
+        try:
+            yield
+        finally:
+            self._scripts[method].remove(script)
+        if not script.met:
+            raise AssertionError(f"never happened: {method}: {code.name}\n{self.story()}")
 
     @asynccontextmanager
     async def outage(self) -> AsyncIterator[None]:
@@ -848,7 +872,7 @@ class ScriptedGateway(_Jobs):
     def _next_fault(self, call: Call) -> Fault | None:
         for script in self._scripts[call.method]:
             if script.faults and script.when(call.request):
-                return script.faults.popleft()
+                return script.next()
         return None
 
     def _topology(self, _request: pb.TopologyRequest) -> pb.TopologyResponse:

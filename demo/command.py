@@ -1,0 +1,86 @@
+"""The demo's command line: run, up, down."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from demo.errors import StuckError
+from demo.home import Home
+from demo.placing import PROCESS
+from demo.run import keep_up, run
+from demo.system import System
+from sagaworks import SagaworksError
+from sagaworks.project import Project
+
+MOST: Final = 100_000
+"""Orders in one run; the carrier's memory holds as many."""
+
+OK, ERROR, STUCK, INTERRUPTED = 0, 1, 3, 130
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command; return its exit code."""
+    given = _parser().parse_args(arguments)
+    console = Console()
+    try:
+        project = Project.load()
+        home = Home((given.data or project.root / ".sagaworks" / "demo").absolute())
+        if given.command == "down":
+            return _down(home, console)
+        with home.taken():
+            system = System(project, home, console, given.engine)
+            if given.command == "up":
+                return keep_up(system, given.seed)
+            return run(system, given.orders, given.seed)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except SagaworksError as error:
+        print(f"demo: {error}", file=sys.stderr)  # noqa: T201
+        return STUCK if isinstance(error, StuckError) else ERROR
+    except OSError as error:
+        print(f"demo: {error}", file=sys.stderr)  # noqa: T201
+        return ERROR
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m demo",
+        description="Runs orders of mixed fate on the real engine and proves the books.",
+        epilog="Exit codes: 0 the books add up, 1 error, 2 usage, 3 they don't, 130 interrupted.",
+    )
+    parser.add_argument(
+        "command",
+        nargs="?",
+        choices=("run", "up", "down"),
+        default="run",
+        help="run: place orders, then stop (default). up: start everything and keep it until "
+        "Ctrl-C, on the data of the last run. down: stop what runs",
+    )
+    parser.add_argument("--orders", type=_count, default=100, help="how many to place (100)")
+    parser.add_argument("--seed", type=int, default=1, help="another seed, another mix (1)")
+    parser.add_argument("--saga", choices=(PROCESS,), default=PROCESS, help="which saga to run")
+    parser.add_argument(
+        "--engine",
+        metavar="HOST:PORT",
+        default=os.environ.get("ENGINE") or None,
+        help="use this cluster instead of an engine of the demo's own (or ENGINE=)",
+    )
+    parser.add_argument("--data", type=Path, help="the demo's folder (.sagaworks/demo)")
+    return parser
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if not 1 <= count <= MOST:
+        raise argparse.ArgumentTypeError(f"{count} is not from 1 to {MOST}")
+    return count
+
+
+def _down(home: Home, console: Console) -> int:
+    stopped = home.down()
+    console.print("stopped" if stopped else f"no demo runs on {home.folder}", highlight=False)
+    return OK

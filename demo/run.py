@@ -1,0 +1,147 @@
+"""The demo from its first process to its last line."""
+
+import asyncio
+import os
+import shlex
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from demo.books import draw_books, prove, read_books
+from demo.interrupts import Interrupts
+from demo.live import draw, showing
+from demo.placing import PROCESS, Placing
+from demo.plan import Plan, make_plan
+from demo.readings import Readings
+from demo.system import System
+
+OK, FINDINGS = 0, 3
+
+USUAL_ORDERS: Final = 100
+"""What shelves and cards are filled for where nobody says how many orders come."""
+
+LOOK_EVERY: Final = 0.5
+"""Seconds between two looks at the processes that are kept up."""
+
+
+def run(system: System, orders: int, seed: int) -> int:
+    """Place the orders on a fresh system, show the books, stop everything; return the exit code."""
+    # A cluster that isn't ours may know the usual keys already.
+    prefix = f"order-{int(time.time()):x}" if system.cluster else "order"
+    plan = make_plan(orders, seed, prefix)
+    console = system.console
+    with _stopped_in_the_end(system):
+        system.clear()
+        console.print(f"{orders} orders of mixed fate; seed {seed}", highlight=False)
+        readings = system.start(plan)
+        _place(system, plan, readings)
+        holds = _show_books(console, plan, readings)
+    _say_where(system)
+    _say_next(system, plan)
+    return OK if holds else FINDINGS
+
+
+def keep_up(system: System, seed: int) -> int:
+    """Start everything, on the data of the last run if there is any, until told to stop."""
+    with _stopped_in_the_end(system):
+        if not system.home.seeded.exists():
+            system.clear()
+        system.start(make_plan(USUAL_ORDERS, seed))
+        _say_where(system)
+        _say_commands(system)
+        while True:
+            time.sleep(LOOK_EVERY)
+            system.check()
+
+
+@contextmanager
+def _stopped_in_the_end(system: System) -> Iterator[None]:
+    interrupts = Interrupts(system.kill)
+    finished = False
+    try:
+        yield
+        finished = True
+    finally:
+        interrupts.stopping = True
+        if not finished:
+            system.console.print("stopping everything …", highlight=False)
+        system.stop(train=finished)
+
+
+def _place(system: System, plan: Plan, readings: Readings) -> None:
+    placing = Placing(plan, system.settings, readings, check=system.check)
+    with showing(system.console) as show:
+        progress = asyncio.run(placing.run(show))
+    system.console.print(draw(progress))
+
+
+def _show_books(console: Console, plan: Plan, readings: Readings) -> bool:
+    books = read_books(readings, (order.key for order in plan.orders))
+    console.print(draw_books(books))
+    lines = prove(books)
+    for line in lines:
+        mark = "[green]holds[/]" if line.holds else "[bold red]WRONG[/]"
+        console.print(f"  {mark}  {line.text}", highlight=False, soft_wrap=True)
+    return all(line.holds for line in lines)
+
+
+def _say_where(system: System) -> None:
+    for what, where in (("data", system.home.folder), ("logs", system.home.logs)):
+        system.console.print(f"{what}: {_short(where)}", highlight=False, soft_wrap=True)
+
+
+def _say_next(system: System, plan: Plan) -> None:
+    _say(
+        system,
+        "\nWhat to try next: start it again on this data, and keep it running",
+        f"  {_up(system)}",
+        "and in another terminal see how single orders went",
+        f"  {_export(system)}",
+        *(f"  {_sagaworks()} trail {order.key}   # {order.fate}" for order in plan.one_of_each()),
+    )
+
+
+def _say_commands(system: System) -> None:
+    variables = ("sku=lamp", "quantity=2", "amount=39.80", "card=card-01", "address=Main Street 1")
+    given = shlex.join(word for variable in variables for word in ("--var", variable))
+    _say(
+        system,
+        "\nIn another terminal",
+        f"  {_export(system)}",
+        f"  {_sagaworks()} start {PROCESS} --key my-order {given}",
+        f"  {_sagaworks()} trail my-order",
+        "\nCtrl-C stops it.",
+    )
+
+
+def _say(system: System, *lines: str) -> None:
+    for line in lines:
+        system.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _export(system: System) -> str:
+    return f"export SAGAWORKS_DATA={shlex.quote(_short(system.home.folder))}"
+
+
+def _up(system: System) -> str:
+    if system.home.folder != system.project.root / ".sagaworks" / "demo":
+        return f"{_python()} -m demo up --data {shlex.quote(_short(system.home.folder))}"
+    return "make up" if "MAKELEVEL" in os.environ else f"{_python()} -m demo up"
+
+
+def _sagaworks() -> str:
+    found = Path(sys.executable).with_name("sagaworks")
+    return _short(found) if found.exists() else f"{_python()} -m sagaworks.cli"
+
+
+def _python() -> str:
+    return _short(Path(sys.executable))
+
+
+def _short(path: Path) -> str:
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

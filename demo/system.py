@@ -1,0 +1,139 @@
+"""Everything that the demo starts: engine, databases, carrier, workers, diagrams."""
+
+import asyncio
+import os
+import time
+from typing import Final
+
+from rich.console import Console
+
+from demo.errors import DemoError
+from demo.home import Home, demo_environment
+from demo.plan import Plan
+from demo.processes import Child, Children
+from demo.readings import Readings
+from demo.seed import seed
+from sagaworks import engine
+from sagaworks.engine.progress import download_bar
+from sagaworks.migrate import upgrade
+from sagaworks.project import Project
+from sagaworks.runtime.gateway import connect
+from sagaworks.settings import Settings
+
+WORKER_ENDS_WITHIN: Final = 30.0
+"""Seconds from SIGTERM to SIGKILL: more than a worker's own time of grace."""
+
+BUSY_CALLS: Final = 10
+"""Calls of a hundred that the simulated carrier first answers with 503."""
+
+ENGINE_SEEN_EVERY: Final = 5.0
+"""Seconds between two looks at the engine, which its own keeper brings back when it dies."""
+
+LARGE: Final = 500
+"""Orders from which on the engine's slower, better compiler pays."""
+
+
+class System:
+    """The demo's processes, and how to reach them."""
+
+    def __init__(self, project: Project, home: Home, console: Console, cluster: str | None) -> None:
+        """Start nothing yet; `cluster` is the address of an engine that the caller names."""
+        self.project = project
+        self.home = home
+        self.console = console
+        self.cluster = cluster
+        self.environ = demo_environment(os.environ, home, cluster)
+        self.settings = Settings.load(self.environ, project)
+        self.engine_seen = time.monotonic()
+        self.children = Children(home.folder, self.environ, project.root)
+
+    def clear(self) -> None:
+        """Begin afresh: remove what an earlier demo left."""
+        if not self.cluster:
+            engine.down(self.settings, train=False)
+        self.home.clear()
+
+    def start(self, plan: Plan) -> Readings:
+        """Start everything, with filled shelves and cards; return how to ask it.
+
+        Raises:
+            SagaworksError: something doesn't start; says what and where its log is.
+        """
+        self._engine(quick=len(plan.orders) < LARGE)
+        for service in self.project.service_names():
+            upgrade(service, self.settings, self.project)
+        if not self.home.seeded.exists():
+            seed(self.settings, plan)
+            self.home.seeded.touch()
+        began = time.monotonic()
+        carrier = self._start_carrier()
+        for service in self.project.service_names():
+            self.children.start(service, "-m", "workers", service, CARRIER_URL=carrier)
+        self.children.await_all(_has_url)
+        readings = Readings({child.name: child.url() or "" for child in self.children.children})
+        self._deploy()
+        self.children.await_all(lambda child: _why_not_ready(child, readings))
+        self._say("workers", f"{', '.join(self.project.service_names())}", time.monotonic() - began)
+        return readings
+
+    def check(self) -> None:
+        """Raise DemoError if a process or the engine has ended."""
+        self.children.check()
+        if self.cluster or time.monotonic() - self.engine_seen < ENGINE_SEEN_EVERY:
+            return
+        self.engine_seen = time.monotonic()
+        if engine.status(self.settings) is None:
+            logs = engine.Home.of(self.settings).logs
+            raise DemoError(f"the engine has ended; its logs are in {logs}")
+
+    def stop(self, *, train: bool) -> None:
+        """Stop everything: workers, carrier, engine; with `train` the next start may be faster."""
+        for killed in self.children.stop(WORKER_ENDS_WITHIN, last="carrier"):
+            self._note(f"{killed} didn't end by itself: killed")
+        if self.cluster:
+            return
+        stopped = engine.down(self.settings, train=train)
+        if stopped and stopped.training:
+            self._note("its start cache is being written in the background, once (20 s)")
+
+    def kill(self) -> None:
+        """End all processes at once; the engine ends with this process."""
+        self.children.kill()
+
+    def _engine(self, *, quick: bool) -> None:
+        began = time.monotonic()
+        with download_bar() as progress:
+            found = engine.up(
+                self.settings, progress=progress, on_note=self._note, attached=True, quick=quick
+            )
+        self._say("engine", f"Zeebe {found.version} at {found.address}", time.monotonic() - began)
+
+    def _start_carrier(self) -> str:
+        journal = str(self.home.folder / "carrier.jsonl")
+        run_file = str(self.children.run / "carrier.json")
+        options = ("--journal", journal, "--run-file", run_file, "--busy", str(BUSY_CALLS))
+        carrier = self.children.start("carrier", "-m", "demo.carrier_stub", *options)
+        self.children.await_all(_has_url)
+        return carrier.url() or ""
+
+    def _deploy(self) -> None:
+        async def deploy() -> None:
+            async with connect(self.settings) as gateway:
+                await gateway.deploy(self.project.diagram_files())
+
+        asyncio.run(deploy())
+
+    def _note(self, note: str) -> None:
+        self.console.print(f"  {'engine':<10}{note}", highlight=False, markup=False)
+
+    def _say(self, what: str, found: str, seconds: float) -> None:
+        text = f"  {what:<10}{found} ({seconds:.1f} s)"
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _has_url(child: Child) -> str | None:
+    return None if child.url() else "it hasn't said where it is"
+
+
+def _why_not_ready(child: Child, readings: Readings) -> str | None:
+    return None if child.name == "carrier" else readings.why_not_ready(child.name)

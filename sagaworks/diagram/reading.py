@@ -1,0 +1,176 @@
+"""From a `.bpmn` file to a diagram."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from lxml.etree import _Element as Node
+
+from sagaworks.diagram.elements import DEFAULT_RETRIES, Element, Flow, Mappings, Task
+from sagaworks.diagram.file import BPMN, read_xml, shown
+from sagaworks.diagram.process import ANY_CODE, EVERYTHING, Diagram
+from sagaworks.errors import ContractError
+
+ZEEBE: Final = "{http://camunda.org/schema/zeebe/1.0}"
+
+DEFINITION: Final = "EventDefinition"
+
+
+def read_diagram(path: Path) -> Diagram:
+    """Read a `.bpmn` file.
+
+    Raises:
+        ContractError: it can't be one; each problem one line with file and line number.
+    """
+    root = read_xml(path)
+    process = _the_process(root, path)
+    _refuse_double_ids(root, path)
+    handlers = _handlers(process)
+    codes = {one.get("id"): one.get("errorCode", ANY_CODE) for one in root.iter(f"{BPMN}error")}
+    found = [_element(node, handlers) for node in process.iter() if _holds_a_token(node)]
+    return Diagram(
+        path=path,
+        process_id=process.get("id", ""),
+        line=process.sourceline,
+        elements={one.id: one for one in found},
+        flows=tuple(_flows(process)),
+        throws=dict(_throws(process)),
+        event_sub_processes=frozenset(_event_sub_processes(process)),
+        error_codes_caught=frozenset(_caught(process, codes)),
+    )
+
+
+def _the_process(root: Node, path: Path) -> Node:
+    found = [one for one in root.iter(f"{BPMN}process") if one.get("isExecutable") == "true"]
+    if not found:
+        message = "no executable process; in the Modeler, tick `Executable`"
+        raise ContractError(f"{shown(path)}:{root.sourceline}: {message}")
+    if len(found) > 1:
+        message = f"a second process, `{found[1].get('id')}`; one file holds one saga"
+        raise ContractError(f"{shown(path)}:{found[1].sourceline}: {message}")
+    return found[0]
+
+
+def _refuse_double_ids(root: Node, path: Path) -> None:
+    lines: dict[str, int] = {}
+    problems = []
+    for node in root.iter("*"):
+        id_ = node.get("id")
+        if id_ in lines:
+            where = f"{shown(path)}:{node.sourceline}"
+            problems.append(f"{where}: id `{id_}` is used twice, first in line {lines[id_]}")
+        elif id_ is not None:
+            lines[id_] = node.sourceline
+    if problems:
+        raise ContractError("\n".join(problems))
+
+
+def _holds_a_token(node: Node) -> bool:
+    kinds = ("Task", "Event", "Gateway", "Process", "task", "callActivity", "transaction")
+    tag = str(node.tag)
+    return tag.startswith(BPMN) and tag.endswith(kinds) and node.get("id") is not None
+
+
+def _element(node: Node, handlers: Mapping[str, str]) -> Element:
+    id_, kind = str(node.get("id")), _kind(node)
+    common = {
+        "id": id_,
+        "name": " ".join(node.get("name", "").split()),
+        "kind": kind,
+        "scope": node.getparent().get("id", ""),
+        "line": node.sourceline,
+        "attached_to": node.get("attachedToRef"),
+        "event": _event(node),
+        "inputs": _mappings(node, "input"),
+        "outputs": _mappings(node, "output"),
+    }
+    job = next(iter(_extensions(node, "taskDefinition")), None)
+    if job is None and kind != "serviceTask":
+        return Element(**common)
+    undoes = {handler: task for task, handler in handlers.items()}
+    return Task(
+        **common,
+        job_type="" if job is None else job.get("type", ""),
+        retries=_retries(job),
+        is_compensation=node.get("isForCompensation") == "true",
+        handler=handlers.get(id_),
+        undoes=undoes.get(id_),
+        headers=_named(node, "taskHeaders/header", "key"),
+        saga_kind=_named(node, "properties/property", "name").get("saga.kind"),
+        multi_instance=_repeats(node),
+    )
+
+
+def _kind(node: Node) -> str:
+    return str(node.tag).removeprefix(BPMN)
+
+
+def _event(node: Node) -> str:
+    kinds = [_kind(child) for child in node]
+    about = [kind.removesuffix(DEFINITION) for kind in kinds if kind.endswith(DEFINITION)]
+    return about[0] if about else ""
+
+
+def _extensions(node: Node, path: str) -> list[Node]:
+    steps = "/".join(f"{ZEEBE}{step}" for step in path.split("/"))
+    return list(node.iterfind(f"{BPMN}extensionElements/{steps}"))
+
+
+def _mappings(node: Node, direction: str) -> Mappings:
+    found = _extensions(node, f"ioMapping/{direction}")
+    return tuple((one.get("target", ""), one.get("source", "")) for one in found)
+
+
+def _named(node: Node, path: str, key: str) -> dict[str, str]:
+    return {one.get(key, ""): one.get("value", "") for one in _extensions(node, path)}
+
+
+def _retries(job: Node | None) -> int | str:
+    written = str(DEFAULT_RETRIES) if job is None else job.get("retries", str(DEFAULT_RETRIES))
+    try:
+        return int(written)
+    except ValueError:
+        return written
+
+
+def _repeats(node: Node) -> bool:
+    around = [node, *node.iterancestors()]
+    return any(one.find(f"{BPMN}multiInstanceLoopCharacteristics") is not None for one in around)
+
+
+def _handlers(process: Node) -> dict[str, str]:
+    """Return what undoes what; of several handlers the engine runs the first only (measured)."""
+    hosts = {
+        boundary.get("id"): boundary.get("attachedToRef")
+        for boundary in process.iter(f"{BPMN}boundaryEvent")
+        if boundary.find(f"{BPMN}compensateEventDefinition") is not None
+    }
+    handlers: dict[str, str] = {}
+    for one in process.iter(f"{BPMN}association"):
+        if one.get("sourceRef") in hosts:
+            handlers.setdefault(hosts[one.get("sourceRef")], one.get("targetRef"))
+    return handlers
+
+
+def _flows(process: Node) -> Iterator[Flow]:
+    for one in process.iter(f"{BPMN}sequenceFlow"):
+        yield Flow(one.get("id", ""), one.get("sourceRef", ""), one.get("targetRef", ""))
+
+
+def _throws(process: Node) -> Iterator[tuple[str, str]]:
+    for one in process.iter(f"{BPMN}compensateEventDefinition"):
+        event = one.getparent()
+        if _kind(event) in ("intermediateThrowEvent", "endEvent"):
+            yield event.get("id"), one.get("activityRef", EVERYTHING)
+
+
+def _event_sub_processes(process: Node) -> Iterator[str]:
+    for one in process.iter(f"{BPMN}subProcess"):
+        if one.get("triggeredByEvent") == "true":
+            yield one.get("id")
+
+
+def _caught(process: Node, codes: Mapping[str | None, str]) -> Iterator[str]:
+    for one in process.iter(f"{BPMN}errorEventDefinition"):
+        if _kind(one.getparent()) in ("boundaryEvent", "startEvent"):
+            yield codes.get(one.get("errorRef"), ANY_CODE)

