@@ -3,8 +3,8 @@
 import sys
 
 from sagaworks.errors import SagaworksError
-from sagaworks.runtime.process import run_worker
 from sagaworks.project import Project
+from sagaworks.runtime.process import run_worker
 
 USAGE = "usage: python -m workers SERVICE, for example: python -m workers inventory"
 

@@ -54,7 +54,7 @@ def running(home: Home) -> Engine | None:
     """Return what the running supervisor says; None if there is none, whatever files lie around."""
     if not is_held(home.running_lock):
         return None
-    said = read(home)
+    said = _read_when_written(home)
     names = {field.name for field in dataclasses.fields(Engine)} - {"found", "log"}
     values = {name: value for name, value in said.items() if name in names}
     return Engine(**values, found=True, log=home.engine_log) if values else None

@@ -1,16 +1,21 @@
 """The ledger's migrations, as operations that a service's own Alembic revision calls."""
 
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from sqlalchemy.schema import CreateIndex, CreateTable, DropTable
 
 from sagaworks.ledger import tables
 
-if TYPE_CHECKING:
-    from alembic.operations import Operations
+
+class Operations(Protocol):
+    """What is needed of ``alembic.op``."""
+
+    @property
+    def execute(self) -> Any:  # noqa: ANN401  Alembic takes SQL in many forms
+        """Send a statement."""
 
 
-def create_ledger(op: "Operations") -> None:
+def create_ledger(op: Operations) -> None:
     """Create the ledger's tables; call it in `upgrade()` of the service's first revision.
 
     Args:
@@ -23,7 +28,7 @@ def create_ledger(op: "Operations") -> None:
     op.execute(tables.version.insert().values(version=tables.LEDGER_VERSION))
 
 
-def drop_ledger(op: "Operations") -> None:
+def drop_ledger(op: Operations) -> None:
     """Drop the ledger's tables; call it in `downgrade()`.
 
     Every answer the service ever gave is gone then: only for a database without sagas.

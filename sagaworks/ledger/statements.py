@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Update, func, insert, literal, null, select, update
+from sqlalchemy import Connection, Update, case, func, insert, literal, null, select, update
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from sagaworks.errors import SagaworksError
@@ -52,12 +52,17 @@ def lock_saga(  # noqa: PLR0913  a row's columns
         "created_at": utc_now(),
     }
     upsert = sqlite_insert(saga).values(values)
+    digest = upsert.excluded.start_digest
     kept = {
         "touched": saga.c.touched + 1,
         "process_instance": func.coalesce(
             saga.c.process_instance, upsert.excluded.process_instance
         ),
-        "start_digest": func.coalesce(saga.c.start_digest, upsert.excluded.start_digest),
+        # A saga that was started elsewhere, without one, doesn't get the digest of who asks for it.
+        "start_digest": case(
+            (saga.c.process_instance.is_(None), func.coalesce(saga.c.start_digest, digest)),
+            else_=saga.c.start_digest,
+        ),
     }
     upsert = upsert.on_conflict_do_update(index_elements=["tenant", "saga_key"], set_=kept)
     age = (func.julianday(utc_now()) - func.julianday(saga.c.starting_at)) * literal(86400.0)

@@ -82,7 +82,9 @@ def test_down_stops_the_demo_that_runs_and_waits_for_it(home: Home) -> None:
             time.sleep(0.01)
 
         assert home.down()
-        assert demo.wait(10) != 0
+
+        with home.taken():
+            assert demo.wait(10) != 0
     finally:
         demo.kill()
         demo.wait()

@@ -29,6 +29,12 @@ def test_the_same_seed_plans_the_same_orders() -> None:
     assert make_plan(50, seed=7) != make_plan(50, seed=8)
 
 
+def test_the_fates_come_in_no_order() -> None:
+    fates = [order.fate for order in make_plan(100, seed=1).orders]
+
+    assert fates != sorted(fates, key=list(Fate).index)
+
+
 def test_not_everybody_gets_what_is_scarce() -> None:
     plan = make_plan(100, seed=1)
     wanted = sum(order.variables["sku"] == SCARCE for order in plan.orders)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.orm import registry
 from sqlmodel import Field, Session, SQLModel
 
 from sagaworks import Service
@@ -25,14 +26,18 @@ LOCK = timedelta(seconds=3)
 THREADS = 4
 
 
-class Effect(SQLModel, table=True):
+class Table(SQLModel, registry=registry()):
+    """Tables of these tests only, apart from everybody else's."""
+
+
+class Effect(Table, table=True):
     """One row for each time a step took effect."""
 
     id: int | None = Field(default=None, primary_key=True)
     sku: str
 
 
-class Shelf(SQLModel, table=True):
+class Shelf(Table, table=True):
     """Stock, for steps that may refuse."""
 
     sku: str = Field(primary_key=True)
@@ -92,7 +97,7 @@ class Shop:
             found = connection.execute(select(tables.ledger).order_by(tables.ledger.c.id))
             return [dict(row) for row in found.mappings()]
 
-    def put(self, *rows: SQLModel) -> None:
+    def put(self, *rows: Table) -> None:
         """Add rows to the service's tables."""
         with self.store.session() as session:
             session.add_all(rows)
@@ -152,7 +157,4 @@ def create_tables(store: Store) -> None:
     with store.writing() as connection:
         tables.metadata.create_all(connection)
         connection.execute(tables.version.insert().values(version=tables.LEDGER_VERSION))
-        SQLModel.metadata.create_all(
-            connection,
-            tables=[Effect.__table__, Shelf.__table__],  # type: ignore[attr-defined]
-        )
+        Table.metadata.create_all(connection)

@@ -57,13 +57,12 @@ async def test_an_extension_that_fails_is_tried_again_before_the_lock_ends(
 async def test_a_job_taken_away_while_its_step_runs_leaves_nothing_behind(
     gateway: ScriptedGateway, shop: Shop, hold_stock: None
 ) -> None:
-    async with shop.open(lock=SECOND):
+    async with shop.open(lock=SECOND) as worker:
         job = gateway.offer(HOLD_STOCK, {"sku": "lamp"})
         await gateway.until(lambda: shop.gate.inside)
         gateway.cancel(job)
-        await gateway.until(
-            lambda: any(call.answered == "NOT_FOUND" for call in job.calls), what="refused"
-        )
+        refused = worker.metrics.job_reports.labels("UpdateJobTimeout", "NOT_FOUND")
+        await gateway.until(refused._value.get, what="the worker learns that its job is gone")
         shop.gate.open()
         await gateway.until(lambda: shop.outcomes("hold_stock", "late"))
 

@@ -108,11 +108,9 @@ async def process(shop: Shop, **environment: str) -> AsyncIterator[asyncio.subpr
         await worker.communicate()
 
 
-async def stopped(
-    worker: asyncio.subprocess.Process, within: float, number: int = signal.SIGTERM
-) -> tuple[int, str]:
-    """Signal the process; return its exit code and what it logged."""
-    worker.send_signal(number)
+async def stopped(worker: asyncio.subprocess.Process, within: float) -> tuple[int, str]:
+    """Send SIGTERM; return the exit code and what was logged."""
+    worker.send_signal(signal.SIGTERM)
     try:
         async with asyncio.timeout(within):
             _, errors = await worker.communicate()
@@ -122,9 +120,8 @@ async def stopped(
     return worker.returncode, errors.decode()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda n: n.name)
-async def test_a_signal_under_streaming_load_ends_the_worker_and_loses_no_job(
-    gateway: ScriptedGateway, shop: Shop, number: int
+async def test_sigterm_under_streaming_load_ends_the_worker_and_loses_no_job(
+    gateway: ScriptedGateway, shop: Shop
 ) -> None:
     """No job stays locked: each is done, or handed back with its retries, or never left here.
 
@@ -136,7 +133,7 @@ async def test_a_signal_under_streaming_load_ends_the_worker_and_loses_no_job(
         later: list[ScriptedJob] = []
         loading = asyncio.create_task(keep_offering(gateway, later))
         try:
-            code, errors = await stopped(worker, within=8, number=number)
+            code, errors = await stopped(worker, within=8)
         finally:
             loading.cancel()
 
@@ -155,13 +152,15 @@ async def keep_offering(gateway: ScriptedGateway, jobs: list[ScriptedJob]) -> No
         await asyncio.sleep(0.005)
 
 
-async def test_a_stopping_worker_finishes_the_steps_it_has_begun(
+async def test_a_worker_told_twice_to_stop_finishes_the_steps_it_has_begun(
     gateway: ScriptedGateway, shop: Shop
 ) -> None:
     async with process(shop) as worker:
         jobs = [gateway.offer(ASK_PRICE, {"seconds": 1.0}) for _ in range(4)]
         for _ in jobs:
             await worker.stdout.readline()
+        worker.send_signal(signal.SIGINT)
+        await gateway.until(lambda: not gateway.open_streams(ASK_PRICE), what="streams closed")
         code, _ = await stopped(worker, within=4)
 
     assert code == 0
@@ -187,8 +186,12 @@ async def test_a_full_worker_hands_back_at_once_what_was_pushed_to_it(
     assert max(job.calls[-1].at for job in returned) - began < 2.0
 
 
-async def test_a_stopping_worker_takes_no_more(gateway: ScriptedGateway, shop: Shop) -> None:
+async def test_a_stopping_worker_takes_no_more_and_removes_its_run_file(
+    gateway: ScriptedGateway, shop: Shop
+) -> None:
+    run_file = shop.settings.run_file("shop")
     async with process(shop) as worker:
+        about = json.loads(run_file.read_text())
         begun = gateway.offer(ASK_PRICE, {"seconds": 1.0})
         await worker.stdout.readline()
         worker.send_signal(signal.SIGTERM)
@@ -198,6 +201,9 @@ async def test_a_stopping_worker_takes_no_more(gateway: ScriptedGateway, shop: S
 
     assert begun.state is JobState.COMPLETED
     assert (later.state, later.deliveries) == (JobState.ACTIVATABLE, 0)
+    assert (about["service"], about["pid"]) == ("shop", worker.pid)
+    assert about["management_url"].startswith("http://127.0.0.1:")
+    assert not run_file.exists()
 
 
 async def test_a_step_that_outlasts_the_grace_is_handed_back_and_doesnt_keep_the_process(
@@ -263,28 +269,3 @@ async def test_a_worker_is_stopped_while_its_engine_is_down(
 
     assert code == 0
     assert "Traceback" not in errors
-
-
-async def test_a_second_signal_changes_nothing(gateway: ScriptedGateway, shop: Shop) -> None:
-    async with process(shop) as worker:
-        job = gateway.offer(ASK_PRICE, {"seconds": 1.0})
-        await worker.stdout.readline()
-        worker.send_signal(signal.SIGTERM)
-        await gateway.until(lambda: not gateway.open_streams(ASK_PRICE), what="draining")
-        code, _ = await stopped(worker, within=5)
-
-    assert code == 0
-    assert job.state is JobState.COMPLETED
-
-
-async def test_the_run_file_lives_as_long_as_the_worker(
-    gateway: ScriptedGateway, shop: Shop
-) -> None:
-    run_file = shop.settings.run_file("shop")
-    async with process(shop) as worker:
-        about = json.loads(run_file.read_text())
-        await stopped(worker, within=5)
-
-    assert (about["service"], about["pid"]) == ("shop", worker.pid)
-    assert about["management_url"].startswith("http://127.0.0.1:")
-    assert not run_file.exists()
