@@ -196,8 +196,8 @@ def _resolve(component: Any, packaging: str, version: str) -> Path:  # noqa: ANN
         return Path(component.artifact(packaging=packaging).resolve())
     except RuntimeError as error:
         raise EngineError(
-            f"{GROUP}:{ARTIFACT}:{version} is not in the Maven repository: set "
-            "SAGAWORKS_ENGINE_VERSION to a released version, such as 8.6.0"
+            f"the Maven repository gives no {GROUP}:{ARTIFACT}:{version}: set "
+            "SAGAWORKS_ENGINE_VERSION to a released version, such as 8.6.0, or try again later"
         ) from error
 
 

@@ -52,7 +52,7 @@ class Supervisor:
         self._stopping = False
         self._ready_at: float | None = None
         self._crashes = 0
-        self._starts = 0
+        self._was_ever_ready = False
         self._restarts = 0
         self._wake_up, wake_up = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(wake_up, warn_on_full_buffer=False)
@@ -78,7 +78,6 @@ class Supervisor:
         self._clean_scratch()
         began = time.monotonic()
         java = start_java(self._command(), self._launch)
-        self._starts += 1
         self._ready_at = None
         self._describe(java.pid)
         say(f"engine started, process {java.pid}")
@@ -106,6 +105,7 @@ class Supervisor:
 
     def _became_ready(self, pid: int, seconds: float, *, closed: bool) -> None:
         self._ready_at = time.monotonic()
+        self._was_ever_ready = True
         self._drop_suspect()
         say(f"engine ready after {seconds:.1f} s")
         if not closed:
@@ -129,11 +129,11 @@ class Supervisor:
 
     def _goes_on(self, code: int) -> bool:
         """Decide after a crash; False if another start would only crash again."""
-        if self._ready_at is None and self._cache:
+        if self._ready_at is None and self._cache and code != -signal.SIGKILL:
             say("trying without the start cache")
             self._suspect, self._cache = self._cache, None
             return True
-        if self._ready_at is None and self._starts == 1 + (self._launch["cache"] is not None):
+        if not self._was_ever_ready:
             say(f"the engine never became ready, exit code {code}")
             return False
         if self._ready_at and time.monotonic() - self._ready_at > HEALTHY_SECONDS:

@@ -71,7 +71,7 @@ class Intent:
     step: str
     each: str
     request: bytes
-    outcome: Outcome
+    adopted: bool = False
 
     def of_its_row(self, delivery: Delivery) -> Delivery:
         """Return the delivery as the row knows it: whoever makes the call makes the same call."""
@@ -208,15 +208,19 @@ class Ledger:
         intent = self._decided(step, delivery, partial(_intend, step))
         if isinstance(intent, Answer):
             return intent
-        self._finish(step, delivery, intent)
+        recorded = self._finish(step, delivery, intent)
         with self.store.reading() as connection:
             entry = statements.entry_by_id(connection, intent.row)
         if entry.state is State.UNDONE:
             return _LATE
-        return _stored(step, entry, intent.outcome)
+        done = Outcome.EXECUTED if recorded else Outcome.REPLAYED
+        return _stored(step, entry, Outcome.ADOPTED if intent.adopted else done)
 
-    def _finish(self, step: RemoteStep[..., Any], delivery: Delivery, intent: Intent) -> None:
-        """Make the intent's call, the same as before with the same key, and record its answer."""
+    def _finish(self, step: RemoteStep[..., Any], delivery: Delivery, intent: Intent) -> bool:
+        """Make the intent's call, the same as before with the same key, and record its answer.
+
+        Returns False where somebody else has recorded it meanwhile.
+        """
         asked = intent.of_its_row(delivery)
         becomes, encoded = State.OPEN, None
         try:
@@ -226,10 +230,11 @@ class Ledger:
         with self.store.writing() as connection:
             _lock(connection, delivery)
             if statements.entry_by_id(connection, intent.row).state is not State.INTENT:
-                return
+                return False
             if becomes is State.OPEN:
                 _record(connection, step, encoded)
             statements.answer(connection, intent.row, State.INTENT, becomes, encoded)
+            return True
 
     # Compensations.
 
@@ -279,7 +284,7 @@ class Ledger:
         """Finish an intent before undoing it: a call with an unknown end is never cancelled."""
         if entry.state is not State.INTENT or not isinstance(undo.step, RemoteStep):
             return entry
-        self._finish(undo.step, delivery, _intent_of(entry, Outcome.REPLAYED))
+        self._finish(undo.step, delivery, _intent_of(entry))
         with self.store.reading() as connection:
             return statements.entry_by_id(connection, entry.id)
 
@@ -352,7 +357,7 @@ def _settled(
     statements.report_again(connection, decision.entry, delivery.arrival.job)
     outcome = Outcome.ADOPTED if decision.adopted else Outcome.REPLAYED
     if decision.entry.state is State.INTENT:
-        return _intent_of(decision.entry, outcome)
+        return _intent_of(decision.entry, adopted=decision.adopted)
     return _stored(step, decision.entry, outcome)
 
 
@@ -393,12 +398,12 @@ def _intend(
     arrival = delivery.arrival
     request = json.dumps(dict(delivery.variables)).encode()
     row = statements.claim(connection, arrival, round_, State.INTENT, request)
-    return Intent(row, round_, arrival.step, arrival.each or "", request, Outcome.EXECUTED)
+    return Intent(row, round_, arrival.step, arrival.each or "", request)
 
 
-def _intent_of(entry: Entry, outcome: Outcome) -> Intent:
+def _intent_of(entry: Entry, *, adopted: bool = False) -> Intent:
     request = entry.request or b"{}"
-    return Intent(entry.id, entry.round, entry.step, entry.each, request, outcome)
+    return Intent(entry.id, entry.round, entry.step, entry.each, request, adopted)
 
 
 def _nothing_undone(

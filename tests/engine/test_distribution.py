@@ -203,7 +203,9 @@ def test_two_at_once_fetch_once(tmp_path: Path, repository: Repository) -> None:
 def test_a_version_that_does_not_exist_is_one_clear_line(
     tmp_path: Path, repository: Repository
 ) -> None:
-    with pytest.raises(EngineError, match=r"camunda-zeebe:9\.9\.9 is not .* SAGAWORKS_ENGINE_VER"):
+    with pytest.raises(
+        EngineError, match=r"gives no .*camunda-zeebe:9\.9\.9: set SAGAWORKS_ENGINE_VER"
+    ):
         distribution(tmp_path, "9.9.9")
 
 

@@ -89,7 +89,7 @@ class RemoteContract:
 
         answer = world.deliver(book_shipment, {"address": "changed since"})
 
-        assert (answer.outcome, answer.variables) == (Outcome.REPLAYED, BOOKED)
+        assert (answer.outcome, answer.variables) == (Outcome.EXECUTED, BOOKED)
         assert carrier.calls == [BOOK_KEY, BOOK_KEY]
         assert len(carrier.standing) == 1
         assert world.states == [(1, State.OPEN)]
