@@ -188,7 +188,7 @@ def say(text: str) -> None:
 def start_java(
     command: list[str], launch: dict[str, Any], output: IO[bytes] | None = None
 ) -> subprocess.Popen[bytes]:
-    """Start the engine in a session of its own; it can't outlive this process."""
+    """Start the engine in a process group of its own; it can't outlive this process."""
     return subprocess.Popen(
         command,
         cwd=launch["folder"],
@@ -196,7 +196,7 @@ def start_java(
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=output,
-        start_new_session=True,
+        process_group=0,
         preexec_fn=_die_with_parent,  # noqa: PLW1509  this process has one thread only
     )
 

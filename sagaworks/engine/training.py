@@ -76,11 +76,18 @@ def main(said: str) -> None:
     """Write the cache as a process that nobody waits for and nobody notices."""
     if os.fork():
         os._exit(0)
-    os.nice(_LEAST_PRIORITY)
-    if hasattr(os, "SCHED_IDLE"):  # only what the machine has left over
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    _step_back()
     with contextlib.suppress(EngineError, OSError):
         train(StartCache.from_json(json.loads(said)))
+
+
+def _step_back() -> None:
+    """Take only what the machine has left over."""
+    os.nice(_LEAST_PRIORITY)
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    # Where sessions share the processors evenly, being nice inside one's own helps nobody.
+    with contextlib.suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(_LEAST_PRIORITY))
 
 
 def _drop_waste(cache: StartCache) -> None:
@@ -116,7 +123,7 @@ def _run_until_ready(command: list[str], launch: Launch, deadline: float) -> Non
         why = f"the start cache was not written within {TIMEOUT_SECONDS:.0f} s: given up"
         raise EngineError(why) from error
     finally:
-        _end_session(java)
+        _end_group(java)
 
 
 def _await_ready(java: subprocess.Popen[bytes], ports: Ports, deadline: float) -> None:
@@ -130,7 +137,7 @@ def _await_ready(java: subprocess.Popen[bytes], ports: Ports, deadline: float) -
         raise EngineError(f"the engine ended while the start cache was written, code {java.poll()}")
 
 
-def _end_session(java: subprocess.Popen[bytes]) -> None:
+def _end_group(java: subprocess.Popen[bytes]) -> None:
     """Java writes the cache in a child process of its own: what is left of either ends here."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(java.pid, signal.SIGKILL)

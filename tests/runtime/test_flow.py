@@ -1,6 +1,7 @@
 """A worker takes what it can carry, whatever it is pushed, and each job takes effect once."""
 
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 from itertools import pairwise
 
@@ -32,11 +33,14 @@ class Together:
         self.inside = 0
         self.most = 0
         self.asked: list[str] = []
+        self.in_hand: Callable[[], float] = lambda: 0
+        self.most_in_hand = 0.0
 
     def __enter__(self) -> None:
         with self._lock:
             self.inside += 1
             self.most = max(self.most, self.inside)
+            self.most_in_hand = max(self.most_in_hand, self.in_hand())
         self._pause.wait(0.005)
 
     def __exit__(self, *_: object) -> None:
@@ -68,13 +72,15 @@ def hold_stock(shop: Shop) -> None:
 async def test_a_burst_of_pushed_jobs_never_runs_more_than_the_limit(
     gateway: ScriptedGateway, shop: Shop, together: Together
 ) -> None:
-    async with shop.open(lock=timedelta(seconds=20)):
+    async with shop.open(lock=timedelta(seconds=20)) as worker:
+        together.in_hand = worker.metrics.jobs_in_flight._value.get
         await shop.streaming("ask_price")
         jobs = [gateway.offer(ASK_PRICE, {"sku": f"lamp {n}"}) for n in range(BURST)]
         for job in jobs:
             await job.settled(timeout=30)
 
     assert 1 < together.most <= THREADS
+    assert together.most_in_hand <= THREADS, "what has no thread yet stays unread"
     assert sorted(together.asked) == sorted(f"lamp {n}" for n in range(BURST))
     assert {tuple(job.reports) for job in jobs} == {(("CompleteJob", "OK"),)}
 

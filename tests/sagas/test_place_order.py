@@ -17,7 +17,7 @@ from sagaworks import SagaworksError
 from sagaworks.runtime.gateway import Gateway
 from tests.sagas.shop import ORDER, Shop, wait_until
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(400)]  # seconds; half of it is waiting
 
 
 def test_an_order_goes_through(shop: Shop, key: str) -> None:

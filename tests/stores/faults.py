@@ -94,6 +94,7 @@ class FaultContract:
         @step.compensation
         def stumble(session: Session, held: StockHeld) -> None:
             release_stock.function(session, held)
+            session.flush()
             raise ValueError("a bug")
 
         with pytest.raises(ValueError, match="a bug"):

@@ -194,6 +194,7 @@ class StepContract:
         @service.step(was="hold_before")
         def hold_too_much(session: Session) -> StockHeld:
             held = hold_stock.function(session, "lamp", 3)
+            session.flush()
             raise OutOfStock(f"{held.quantity} held, and one missing")
 
         answer = world.deliver(hold_too_much)

@@ -234,6 +234,7 @@ class UndoContract:
         @step.compensation
         def keep_it(session: Session, held: StockHeld) -> None:
             release_stock.function(session, held)
+            session.flush()
             raise NotSorry("no")
 
         with pytest.raises(Halt, match=r"shop\.keep_it may not refuse: NOT_SORRY no"):

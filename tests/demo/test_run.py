@@ -1,0 +1,111 @@
+"""The demo as a person runs it: the real engine, real processes, and nothing left behind."""
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(400)]
+
+ENDS_WITHIN = 180
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "demo"
+    yield folder
+    assert leftovers(folder) == []
+
+
+def leftovers(folder: Path) -> list[str]:
+    """The processes that work on the demo's data: their command line or environment names it."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            said = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
+        except OSError:
+            continue
+        if str(folder).encode() in said and process.name != str(os.getpid()):
+            found.append(said.decode(errors="replace")[:200])
+    return found
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "demo", "--data", str(folder), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def read_until(demo: subprocess.Popen[str], words: str) -> str:
+    """Read what it says until it says `words`."""
+    said = ""
+    assert demo.stdout is not None
+    for line in demo.stdout:
+        said += line
+        if words in line:
+            return said
+    raise AssertionError(said)
+
+
+def test_a_demo_runs_proves_its_books_and_leaves_only_its_folder(folder: Path) -> None:
+    demo = start(folder, "--orders", "12")
+    said, _ = demo.communicate(timeout=ENDS_WITHIN)
+
+    assert demo.returncode == 0, said
+    assert "WRONG" not in said
+    assert "every order has one end: 12 placed" in said
+    assert f"export SAGAWORKS_DATA={folder}" in said
+    assert (folder / "logs" / "payments.log").read_text()
+
+
+# Words that the demo says when it has just begun a part of its work.
+@pytest.mark.parametrize("words", ["orders of mixed fate", "engine ", "workers "])
+def test_ctrl_c_stops_everything(folder: Path, words: str) -> None:
+    demo = start(folder, "--orders", "50")
+    said = read_until(demo, words)
+
+    demo.send_signal(signal.SIGINT)
+    rest, _ = demo.communicate(timeout=ENDS_WITHIN)
+
+    assert demo.returncode == 130, said + rest
+    assert "Traceback" not in rest
+
+
+def test_what_is_kept_up_answers_until_it_is_taken_down(folder: Path) -> None:
+    """The commands that it tells a person to type are typed."""
+    demo = start(folder, "up")
+    try:
+        lines = read_until(demo, "Ctrl-C stops it").splitlines()
+        placing, looking = (
+            next(line for line in lines if word in line) for word in (" start ", " trail ")
+        )
+
+        assert typed(placing, folder).startswith("my-order: started")
+
+        until = time.monotonic() + ENDS_WITHIN
+        while "ship_stock" not in typed(looking, folder):
+            assert time.monotonic() < until
+    finally:
+        down = start(folder, "down")
+        assert "stopped" in down.communicate(timeout=ENDS_WITHIN)[0]
+        demo.communicate(timeout=10)
+    assert demo.returncode == 130
+
+
+def typed(line: str, folder: Path) -> str:
+    """What a command line prints."""
+    environ = os.environ | {"SAGAWORKS_DATA": str(folder)}
+    done = subprocess.run(
+        shlex.split(line), env=environ, check=True, capture_output=True, text=True
+    )
+    return done.stdout
