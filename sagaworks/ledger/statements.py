@@ -1,11 +1,25 @@
-"""Every statement the ledger sends, in Core, each over the columns of `tables`."""
+"""Every statement the ledger sends, in Core, each over the columns of `tables`.
+
+They are built once, when the module is imported: building one costs more than sending it.
+"""
 
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Update, case, func, insert, literal, null, select, update
+from sqlalchemy import (
+    Connection,
+    Insert,
+    Update,
+    bindparam,
+    case,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from sagaworks.errors import SagaworksError
@@ -28,7 +42,101 @@ class SagaRow:
     process_instance: SagaKey | None
     start_digest: str | None
     is_new: bool
-    starting_seconds: float | None
+
+
+def _upsert_saga(**constants: Any) -> Insert:  # noqa: ANN401  SQL expressions
+    upsert = sqlite_insert(saga).values(touched=1, created_at=utc_now(), **constants)
+    offered = upsert.excluded
+    kept = {
+        "touched": saga.c.touched + 1,
+        "process_instance": func.coalesce(saga.c.process_instance, offered.process_instance),
+        # A saga that was started elsewhere, without one, doesn't get the digest of who asks for it.
+        "start_digest": case(
+            (
+                saga.c.process_instance.is_(None),
+                func.coalesce(saga.c.start_digest, offered.start_digest),
+            ),
+            else_=saga.c.start_digest,
+        ),
+    }
+    upsert = upsert.on_conflict_do_update(index_elements=["tenant", "saga_key"], set_=kept)
+    return upsert.returning(saga.c.process_instance, saga.c.start_digest, saga.c.touched)
+
+
+_LOCK_SAGA: Final = _upsert_saga()
+
+_RESERVE_SAGA: Final = _upsert_saga(starting_at=utc_now())
+
+_ENTRIES: Final = (
+    select(ledger)
+    .where(
+        ledger.c.tenant == bindparam("tenant"),
+        ledger.c.saga_key == bindparam("saga_key"),
+        ledger.c.step.in_(bindparam("steps", expanding=True)),
+    )
+    .order_by(ledger.c.id)
+)
+
+_ENTRY: Final = select(ledger).where(ledger.c.id == bindparam("row"))
+
+_CLAIM: Final = (
+    insert(ledger)
+    .values(reports=0, throw_accepted=False, created_at=utc_now())
+    .returning(ledger.c.id)
+)
+
+_FENCE: Final = _CLAIM.values(answered_at=utc_now(), counted_at=utc_now())
+
+# RETURNING, never rowcount: psycopg doesn't tell a miss by it (measured).
+_CHANGE: Final = (
+    update(ledger)
+    .where(ledger.c.id == bindparam("row"), ledger.c.state == bindparam("was"))
+    .returning(ledger.c.id)
+)
+
+_ANSWER: Final = _CHANGE.values(
+    state=bindparam("becomes"),
+    answer=bindparam("encoded"),
+    answered_at=utc_now(),
+    reports=ledger.c.reports + 1,
+    # A compensation that finished a refused intent has nothing to undo in this row.
+    undone_by=case((bindparam("becomes") == State.REFUSED, None), else_=ledger.c.undone_by),
+)
+
+_UNDO: Final = _CHANGE.values(
+    state=State.UNDONE,
+    undone_by=func.coalesce(ledger.c.undone_by, bindparam("job")),
+    undone_at=utc_now(),
+)
+
+_BEGIN_UNDO: Final = (
+    update(ledger)
+    .where(ledger.c.id == bindparam("row"), ledger.c.undone_by.is_(None))
+    .values(undone_by=bindparam("job"))
+)
+
+_REPORT: Final = (
+    update(ledger)
+    .where(ledger.c.id == bindparam("row"))
+    .values(jobs=bindparam("all_jobs"), reports=ledger.c.reports + 1)
+)
+
+_COUNTED: Final = (
+    update(ledger)
+    .where(ledger.c.id.in_(bindparam("rows", expanding=True)))
+    .values(counted_at=utc_now(), throw_accepted=ledger.c.state == State.REFUSED)
+)
+
+_IN_DOUBT: Final = (
+    select(func.count())
+    .select_from(ledger)
+    .where(
+        ledger.c.counted_at.is_(None),
+        ledger.c.state.in_((State.OPEN, State.INTENT)),
+        (func.julianday(utc_now()) - func.julianday(ledger.c.created_at)) * literal(86400.0)
+        > bindparam("seconds"),
+    )
+)
 
 
 def lock_saga(  # noqa: PLR0913  a row's columns
@@ -41,45 +149,22 @@ def lock_saga(  # noqa: PLR0913  a row's columns
     start_digest: str | None = None,
 ) -> SagaRow:
     """Write the saga row, which is its lock, and return it; the first instance to come owns it."""
-    values = {
+    offered = {
         "tenant": tenant,
         "saga_key": saga_key,
         "process_instance": process_instance,
         "process_id": process_id,
         "start_digest": start_digest,
-        "starting_at": utc_now() if process_instance is None else null(),
-        "touched": 1,
-        "created_at": utc_now(),
     }
-    upsert = sqlite_insert(saga).values(values)
-    digest = upsert.excluded.start_digest
-    kept = {
-        "touched": saga.c.touched + 1,
-        "process_instance": func.coalesce(
-            saga.c.process_instance, upsert.excluded.process_instance
-        ),
-        # A saga that was started elsewhere, without one, doesn't get the digest of who asks for it.
-        "start_digest": case(
-            (saga.c.process_instance.is_(None), func.coalesce(saga.c.start_digest, digest)),
-            else_=saga.c.start_digest,
-        ),
-    }
-    upsert = upsert.on_conflict_do_update(index_elements=["tenant", "saga_key"], set_=kept)
-    age = (func.julianday(utc_now()) - func.julianday(saga.c.starting_at)) * literal(86400.0)
-    columns = (saga.c.process_instance, saga.c.start_digest, saga.c.touched, age)
-    found = connection.execute(upsert.returning(*columns)).one()
-    return SagaRow(found[0], found[1], found[2] == 1, found[3])
+    upsert = _RESERVE_SAGA if process_instance is None else _LOCK_SAGA
+    found = connection.execute(upsert, offered).one()
+    return SagaRow(found[0], found[1], found[2] == 1)
 
 
 def entries_of(connection: Connection, arrival: Arrival) -> list[Entry]:
     """Return the step's rows in this saga, oldest first."""
-    ours = (
-        ledger.c.tenant == arrival.tenant,
-        ledger.c.saga_key == arrival.saga_key,
-        ledger.c.step.in_(arrival.names),
-    )
-    rows = connection.execute(select(ledger).where(*ours).order_by(ledger.c.id))
-    return [entry_of(row) for row in rows]
+    ours = {"tenant": arrival.tenant, "saga_key": arrival.saga_key, "steps": arrival.names}
+    return [entry_of(row) for row in connection.execute(_ENTRIES, ours)]
 
 
 def claim(
@@ -104,15 +189,9 @@ def claim(
         "loop_counter": arrival.loop_counter,
         "inputs": arrival.inputs,
         "request": request,
-        "reports": 0,
-        "throw_accepted": False,
-        "created_at": utc_now(),
-        "answered_at": utc_now() if state is State.FENCE else null(),
-        "counted_at": utc_now() if state is State.FENCE else null(),
     }
-    return int(
-        connection.execute(insert(ledger).values(values).returning(ledger.c.id)).scalar_one()
-    )
+    statement = _FENCE if state is State.FENCE else _CLAIM
+    return int(connection.execute(statement, values).scalar_one())
 
 
 def answer(
@@ -123,18 +202,13 @@ def answer(
     Raises:
         LostRowError: the row isn't there in that state.
     """
-    values: dict[str, Any] = {"state": becomes, "answer": encoded, "answered_at": utc_now()}
-    if becomes is State.REFUSED:
-        # A compensation that finished the intent has nothing to undo in this row.
-        values["undone_by"] = null()
-    change = update(ledger).values(values | {"reports": ledger.c.reports + 1})
-    _hit_one(connection, row, was, change)
+    values = {"row": row, "was": was, "becomes": becomes, "encoded": encoded}
+    _hit_one(connection, _ANSWER, values)
 
 
 def begin_undo(connection: Connection, row: int, job: JobKey) -> None:
     """Bind an open row to the compensation job that undoes it by a call, unless one has it."""
-    unbound = (ledger.c.id == row, ledger.c.undone_by.is_(None))
-    connection.execute(update(ledger).where(*unbound).values(undone_by=job))
+    connection.execute(_BEGIN_UNDO, {"row": row, "job": job})
 
 
 def undo(connection: Connection, row: int, job: JobKey) -> None:
@@ -143,40 +217,30 @@ def undo(connection: Connection, row: int, job: JobKey) -> None:
     Raises:
         LostRowError: the row isn't open.
     """
-    by = func.coalesce(ledger.c.undone_by, job)
-    values = {"state": State.UNDONE, "undone_by": by, "undone_at": utc_now()}
-    _hit_one(connection, row, State.OPEN, update(ledger).values(values))
+    _hit_one(connection, _UNDO, {"row": row, "was": State.OPEN, "job": job})
 
 
 def report_again(connection: Connection, entry: Entry, job: JobKey) -> None:
     """Count one more report, committed before it's sent; let an adopting job take the row."""
     jobs = entry.jobs if job in entry.jobs else (*entry.jobs, job)
-    values = {"jobs": json.dumps(jobs), "reports": ledger.c.reports + 1}
-    connection.execute(update(ledger).where(ledger.c.id == entry.id).values(values))
+    connection.execute(_REPORT, {"row": entry.id, "all_jobs": json.dumps(jobs)})
 
 
 def mark_counted(connection: Connection, rows: Iterable[int]) -> None:
     """Note that the engine has accepted these rows' answers."""
-    accepted = {"counted_at": utc_now(), "throw_accepted": ledger.c.state == State.REFUSED}
-    connection.execute(update(ledger).where(ledger.c.id.in_(list(rows))).values(accepted))
+    connection.execute(_COUNTED, {"rows": list(rows)})
 
 
 def entry_by_id(connection: Connection, row: int) -> Entry:
     """Return one row."""
-    return entry_of(connection.execute(select(ledger).where(ledger.c.id == row)).one())
+    return entry_of(connection.execute(_ENTRY, {"row": row}).one())
 
 
 def count_in_doubt(connection: Connection, older_than_seconds: float) -> int:
     """Return how many effects and intents the engine hasn't been seen to accept for that long."""
-    age = (func.julianday(utc_now()) - func.julianday(ledger.c.created_at)) * literal(86400.0)
-    undecided = (ledger.c.counted_at.is_(None), ledger.c.state.in_((State.OPEN, State.INTENT)))
-    found = select(func.count()).select_from(ledger).where(*undecided, age > older_than_seconds)
-    return int(connection.execute(found).scalar_one())
+    return int(connection.execute(_IN_DOUBT, {"seconds": older_than_seconds}).scalar_one())
 
 
-def _hit_one(connection: Connection, row: int, was: State, change: Update) -> None:
-    mine = (ledger.c.id == row, ledger.c.state == was)
-    # RETURNING, never rowcount: psycopg doesn't tell a miss by it (measured).
-    hit = connection.execute(change.where(*mine).returning(ledger.c.id)).all()
-    if len(hit) != 1:
+def _hit_one(connection: Connection, change: Update, values: dict[str, Any]) -> None:
+    if len(connection.execute(change, values).all()) != 1:
         raise LostRowError("the ledger's row is gone; everything was rolled back")
