@@ -52,6 +52,8 @@ class HeldJob:
         task: what it asks for.
         expires: when its lock ends, in seconds of `time.monotonic`.
         lost: the engine said that it isn't ours any more.
+        given_up: the worker stops before its step has ended; the step mustn't commit any more.
+        reported: something was sent about it, which may have arrived.
     """
 
     job: Any
@@ -59,6 +61,8 @@ class HeldJob:
     expires: float
     extended: float = field(default_factory=time.monotonic)
     lost: bool = False
+    given_up: bool = False
+    reported: bool = False
 
     @property
     def key(self) -> JobKey:
@@ -72,4 +76,4 @@ class HeldJob:
 
     def held(self) -> bool:
         """Say whether nothing speaks against the job being ours."""
-        return not self.lost
+        return not (self.lost or self.given_up)

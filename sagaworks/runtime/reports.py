@@ -23,6 +23,9 @@ A zombie's fail with no retries left puts the rightful holder's job into an inci
 
 _CALL: Final = 5.0
 
+_LOST_RACE: Final = frozenset({StatusCode.NOT_FOUND, StatusCode.FAILED_PRECONDITION})
+"""Another delivery was first, or the engine has taken the job away."""
+
 CountReport = Callable[[int, JobKey], Awaitable[None]]
 
 
@@ -71,11 +74,7 @@ class Reports:
             return await self._commands.complete(held.key, answer.variables, seconds=seconds)
 
         reply = await self._until_taken(held, send, "complete", row=answer.row)
-        if reply.code is StatusCode.OK:
-            self._marks.add(answer.row)
-        elif reply.code is StatusCode.INVALID_ARGUMENT:
-            # Nothing was counted and nothing ever will be: a person must see it.
-            await self.fail(held, 0, f"the engine refused the answer: {reply.reason}")
+        await self._after_answer(held, answer, reply)
 
     async def _throw(self, held: HeldJob, answer: Answer) -> None:
         async def send(seconds: float) -> Reply:
@@ -84,8 +83,15 @@ class Reports:
             )
 
         reply = await self._until_taken(held, send, "throw", margin=MARGIN, row=answer.row)
+        await self._after_answer(held, answer, reply)
+
+    async def _after_answer(self, held: HeldJob, answer: Answer, reply: Reply) -> None:
         if reply.code is StatusCode.OK:
             self._marks.add(answer.row)
+        elif reply.code not in TRANSIENT | _LOST_RACE:
+            # Too large, not allowed: the engine will never take it, so a person must see it.
+            logger.warning("the engine refused the answer: {} {}", reply.code.name, reply.reason)
+            await self.fail(held, 0, f"the engine refused the answer: {reply.reason}")
 
     async def _until_taken(
         self,
@@ -99,6 +105,7 @@ class Reports:
         pause = Backoff(0.01, 1.0)
         reply = Reply(StatusCode.DEADLINE_EXCEEDED, "the lock had run out")
         while not held.lost and held.left > margin:
+            held.reported = True
             reply = await send(min(_CALL, held.left))
             if reply.code not in TRANSIENT:
                 break

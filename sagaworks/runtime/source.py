@@ -146,31 +146,29 @@ class JobSource:
 
     async def _read_stream(self, pause: Backoff) -> None:
         call = self._stub.StreamActivatedJobs(self._wanted.stream())
+        reading: asyncio.Future[Any] | None = None
         try:
             while True:
                 # Not reading is what pushes back: HTTP/2 flow control stops the engine's pushes.
                 if not self._slots.free:
                     await self._slots.room()
                     self._poll_now.set()
-                job = await self._read(call)
+                reading = asyncio.ensure_future(call.read())
+                # Cancelling a read would cancel the call, and lose the jobs that are here already.
+                job = await asyncio.shield(reading)
+                reading = None
                 if job is grpc.aio.EOF:
                     return
                 self._reached()
                 pause.reset()
                 await self._take_in(job)
+        except asyncio.CancelledError:
+            await self._give_back_pushed(call, reading or asyncio.ensure_future(call.read()))
+            raise
         finally:
             call.cancel()
 
-    async def _read(self, call: Any) -> Any:  # noqa: ANN401  a gRPC call and its message
-        reading = asyncio.ensure_future(call.read())
-        try:
-            # Cancelling a read would cancel the call, and lose the jobs that are here already.
-            return await asyncio.shield(reading)
-        except asyncio.CancelledError:
-            await self._read_on(call, reading)
-            raise
-
-    async def _read_on(self, call: Any, reading: asyncio.Future[Any]) -> None:  # noqa: ANN401
+    async def _give_back_pushed(self, call: Any, reading: asyncio.Future[Any]) -> None:  # noqa: ANN401
         """Give back the jobs that were pushed before the stream is closed."""
         until = time.monotonic() + _READ_ON_AT_MOST
         while time.monotonic() < until:

@@ -44,6 +44,9 @@ _DEAF_AFTER: Final = 10.0
 
 _AWAY: Final = timedelta(seconds=1)
 
+_PARTING: Final = 1.0
+"""Seconds that handing back may take once the time of grace is over."""
+
 _SLOWEST_EXTENSION: Final = 3.0
 """Seconds after which a running job's lock is extended at the latest; so a step learns soon that
 the engine has taken its job away."""
@@ -74,6 +77,7 @@ class Worker:
         self._lock = settings.lock.total_seconds()
         self._clock = LockClock()
         self._jobs: dict[asyncio.Task[None], HeldJob] = {}
+        self._returning: set[asyncio.Task[None]] = set()
         self._background: list[asyncio.Task[None]] = []
         self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix=service.name)
         self._database_reason: str | None = "the database hasn't been looked at yet"
@@ -117,7 +121,7 @@ class Worker:
             stub = GatewayStub(channel)
             commands = JobCommands(stub, self.metrics)
             marks_pool = ThreadPoolExecutor(1, thread_name_prefix="marks")
-            stack.callback(marks_pool.shutdown, wait=True)
+            stack.callback(marks_pool.shutdown, wait=False)
             ledger = Ledger(self.store, self._probe(commands))
             marks = Marks(ledger.mark_counted, marks_pool)
             count_report = partial(self._count_report, ledger)
@@ -138,7 +142,9 @@ class Worker:
             async with self._running(*loops):
                 await self._take_until(stop)
                 left = await self._drain()
-            await marks.flush()
+            if not left:
+                # A step that hangs may hold the database; its worker mustn't wait for it.
+                await marks.flush()
             return left
 
     async def _take_until(self, stop: asyncio.Event) -> None:
@@ -169,29 +175,36 @@ class Worker:
 
     async def _drain(self) -> int:
         """Finish what has begun, within the time of grace; hand back the rest."""
-        if self._jobs:
+        if self._jobs or self._returning:
             logger.info("finishing {} jobs", len(self._jobs))
-            await asyncio.wait(self._jobs, timeout=self.settings.grace.total_seconds())
+            under_way = {*self._jobs, *self._returning}
+            await asyncio.wait(under_way, timeout=self.settings.grace.total_seconds())
         left = dict(self._jobs)
         for task, held in left.items():
             logger.warning("job {} of {} was left unfinished", held.key, held.task.name)
             # Its thread can't be stopped, but it won't commit any more.
-            held.lost = True
+            held.given_up = True
             task.cancel()
-        await asyncio.gather(*(self._hand_back(held.job) for held in left.values()))
+            if not held.reported:
+                self._return(held)
+        if self._returning:
+            await asyncio.wait(self._returning, timeout=_PARTING)
+        for task in self._returning:
+            task.cancel()
         return len(left)
 
     def _give_back(self, job: Any) -> None:  # noqa: ANN401
         """Hand back a job that hasn't begun, so that another worker has it soon."""
-        returning = asyncio.create_task(self._hand_back(job))
-        self._jobs[returning] = self._hold(job)
-        returning.add_done_callback(self._jobs.pop)
+        self._return(self._hold(job))
 
-    async def _hand_back(self, job: Any) -> None:  # noqa: ANN401
+    def _return(self, held: HeldJob) -> None:
         assert self._reports is not None  # noqa: S101  set before any source runs
         why = "the worker is stopping; retries unchanged"
         # The pause keeps the engine from pushing it straight back.
-        await self._reports.fail(self._hold(job), job.retries, why, _AWAY)
+        sending = self._reports.fail(held, held.job.retries, why, _AWAY)
+        returning = asyncio.create_task(sending)
+        self._returning.add(returning)
+        returning.add_done_callback(self._returning.discard)
 
     def _receive(self, job: Any) -> None:  # noqa: ANN401
         if self._draining:
