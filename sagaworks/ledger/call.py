@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 from sqlmodel import Session
 
 from sagaworks.codec import Json, UnencodableError, UnreadableError, decode, decode_bytes, encode
-from sagaworks.errors import Halt, SagaworksError
-from sagaworks.ledger.rows import Arrival
+from sagaworks.errors import Halt, Refusal, SagaworksError
+from sagaworks.ledger.rows import Arrival, Entry
 from sagaworks.saga import Saga
 from sagaworks.step import Compensation, Step
 
@@ -162,3 +162,19 @@ def idempotency_key(delivery: Delivery, step: Step[..., Any], round_: int) -> st
 def with_key(delivery: Delivery, key: str) -> Saga:
     """Return the saga as the function sees it."""
     return replace(delivery.saga, idempotency_key=key)
+
+
+def undo_entry(
+    undo: Compensation[Any], delivery: Delivery, entry: Entry, session: Session | None
+) -> None:
+    """Call the compensation for one ledger row, with that row's fact, round and `each`.
+
+    Raises:
+        Halt: the compensation refused, which it may not.
+    """
+    of_its_row = replace(delivery.arrival, step=entry.step, each=entry.each)
+    of_its_run = replace(delivery, arrival=of_its_row)
+    try:
+        call_compensation(undo, of_its_run, entry.round, entry.answer, session)
+    except Refusal as refusal:
+        raise Halt(f"{undo.job_type} may not refuse: {refusal.code} {refusal.why}") from None

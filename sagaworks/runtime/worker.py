@@ -16,10 +16,11 @@ from pyzeebe.proto.gateway_pb2_grpc import GatewayStub
 
 from sagaworks.errors import ConfigurationError
 from sagaworks.ledger.decide import Presence
-from sagaworks.ledger.protocol import Ledger, Probe
+from sagaworks.ledger.protocol import Ledger
 from sagaworks.ledger.reader import SETTLED_WITHIN
 from sagaworks.ledger.statements import count_in_doubt
 from sagaworks.ledger.store import Store
+from sagaworks.ledger.turns import Probe
 from sagaworks.observe.metrics import WorkerMetrics
 from sagaworks.runtime.channel import open_channel
 from sagaworks.runtime.commands import JobCommands

@@ -15,11 +15,12 @@ from sagaworks.ledger import statements
 from sagaworks.ledger.answers import Answer
 from sagaworks.ledger.decide import Presence
 from sagaworks.ledger.migration import create_ledger
-from sagaworks.ledger.protocol import Held, Ledger
+from sagaworks.ledger.protocol import Ledger
 from sagaworks.ledger.reader import Told, read_trail
 from sagaworks.ledger.rows import Entry, State, entry_of
 from sagaworks.ledger.store import Store
 from sagaworks.ledger.tables import ledger as ledger_table
+from sagaworks.ledger.turns import Held
 from sagaworks.runtime.deliveries import delivery_of
 from sagaworks.saga import JobKey
 from sagaworks.step import Compensation, Step

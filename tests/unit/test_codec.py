@@ -119,6 +119,10 @@ def test_equal_values_are_equal_bytes() -> None:
     )
 
 
+def test_text_is_written_as_it_is() -> None:
+    assert encode("Grüße ☂") == '"Grüße ☂"'.encode()
+
+
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), Decimal("NaN"), Decimal("-Inf")])
 def test_what_is_no_number_is_refused_wherever_it_hides(number: float | Decimal) -> None:
     for hidden in (number, [number], {"a": {"b": number}}):

@@ -1,0 +1,114 @@
+"""Steps and compensations elsewhere: an intent first, then the call, then its answer."""
+
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection
+
+from sagaworks.errors import Refusal
+from sagaworks.ledger import statements
+from sagaworks.ledger.answers import Answer, Outcome, Say, refusal_bytes
+from sagaworks.ledger.call import Delivery, call_step, open_session, read_fact, undo_entry
+from sagaworks.ledger.intent import Intent, intend, intent_of
+from sagaworks.ledger.rows import Entry, State
+from sagaworks.ledger.turns import LATE, Turns, allowed, decide_on_undo, lock, stored
+from sagaworks.saga import JobKey
+from sagaworks.step import RemoteCompensation, RemoteStep
+
+
+def run_step(turns: Turns, step: RemoteStep[..., Any], delivery: Delivery) -> Answer:
+    """Carry out a remote step, or carry on where another delivery of it stopped."""
+    intent = turns.decided(step, delivery, partial(intend, step))
+    if isinstance(intent, Answer):
+        return intent
+    recorded = _finish(turns, step, delivery, intent)
+    entry = _entry(turns, intent.row)
+    if entry.state is State.UNDONE:
+        return LATE
+    done = Outcome.EXECUTED if recorded else Outcome.REPLAYED
+    return stored(step, entry, Outcome.ADOPTED if intent.adopted else done)
+
+
+def run_undo(turns: Turns, undo: RemoteCompensation[Any], delivery: Delivery) -> Answer:
+    """Carry out the call that undoes a remote step."""
+    job = delivery.arrival.job
+    with turns.store.writing() as connection:
+        decision = decide_on_undo(connection, delivery)
+        if isinstance(decision, Answer):
+            return decision
+        for entry in decision.entries:
+            # All handlers of a loop come at once: the next one must take another row.
+            statements.begin_undo(connection, entry.id, job)
+    if job in [_undo_call(turns, undo, delivery, entry) for entry in decision.entries]:
+        return Answer(Outcome.COMPENSATED, Say.COMPLETE)
+    # Refused by the partner, or another job's to undo: what is left for this one?
+    return run_undo(turns, undo, delivery)
+
+
+def _finish(turns: Turns, step: RemoteStep[..., Any], delivery: Delivery, intent: Intent) -> bool:
+    """Make the intent's call, the same as before with the same key, and record its answer.
+
+    Returns False where somebody else has recorded it meanwhile.
+    """
+    becomes, encoded = _call(step, delivery, intent)
+    with turns.store.writing() as connection:
+        lock(connection, delivery)
+        if statements.entry_by_id(connection, intent.row).state is not State.INTENT:
+            return False
+        if becomes is State.OPEN:
+            _record(connection, step, encoded)
+        statements.answer(connection, intent.row, State.INTENT, becomes, encoded)
+        return True
+
+
+def _call(
+    step: RemoteStep[..., Any], delivery: Delivery, intent: Intent
+) -> tuple[State, bytes | None]:
+    try:
+        return State.OPEN, call_step(step, intent.of_its_row(delivery), intent.round, None)
+    except Refusal as refusal:
+        return State.REFUSED, refusal_bytes(allowed(step, refusal))
+
+
+def _undo_call(
+    turns: Turns, undo: RemoteCompensation[Any], delivery: Delivery, entry: Entry
+) -> JobKey | None:
+    """Undo what a row stands for; return the compensation job that it counts for."""
+    answered = _answered(turns, undo, delivery, entry)
+    if answered.state is State.OPEN:
+        undo_entry(undo, delivery, answered, None)
+    with turns.store.writing() as connection:
+        lock(connection, delivery)
+        if statements.entry_by_id(connection, entry.id).state is State.OPEN:
+            _record_undo(connection, undo, answered.answer)
+            statements.undo(connection, entry.id, delivery.arrival.job)
+        return statements.entry_by_id(connection, entry.id).undone_by
+
+
+def _answered(
+    turns: Turns, undo: RemoteCompensation[Any], delivery: Delivery, entry: Entry
+) -> Entry:
+    """Finish an intent before undoing it: a call with an unknown end is never cancelled."""
+    if entry.state is not State.INTENT or not isinstance(undo.step, RemoteStep):
+        return entry
+    _finish(turns, undo.step, delivery, intent_of(entry))
+    return _entry(turns, entry.id)
+
+
+def _entry(turns: Turns, row: int) -> Entry:
+    with turns.store.reading() as connection:
+        return statements.entry_by_id(connection, row)
+
+
+def _record(connection: Connection, step: RemoteStep[..., Any], fact: bytes | None) -> None:
+    if step.recorder:
+        with open_session(connection) as session:
+            step.recorder(session, read_fact(step, fact))
+            session.flush()
+
+
+def _record_undo(connection: Connection, undo: RemoteCompensation[Any], fact: bytes | None) -> None:
+    if undo.recorder:
+        with open_session(connection) as session:
+            undo.recorder(session, read_fact(undo.step, fact))
+            session.flush()

@@ -1,0 +1,160 @@
+"""A job's turn: lock the saga row, decide by the table, and act under that lock."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
+
+from sagaworks.errors import Halt, Refusal
+from sagaworks.ledger import statements
+from sagaworks.ledger.answers import Answer, Outcome, Say, completed, thrown
+from sagaworks.ledger.call import Delivery
+from sagaworks.ledger.decide import (
+    Ask,
+    Execute,
+    Fence,
+    Late,
+    Presence,
+    Repeated,
+    Replay,
+    StepDecision,
+    Undo,
+    UndoDecision,
+    decide_step,
+    decide_undo,
+)
+from sagaworks.ledger.intent import Intent, intent_of
+from sagaworks.ledger.rows import Entry, State
+from sagaworks.ledger.store import Store
+from sagaworks.saga import JobKey
+from sagaworks.step import Step
+
+T = TypeVar("T")
+
+Probe = Callable[[JobKey], Presence]
+"""Asks the engine whether a job is still there."""
+
+Held = Callable[[], bool]
+"""Says whether the engine still counts the job as ours."""
+
+LATE = Answer(Outcome.LATE, Say.NOTHING)
+
+
+class OwnershipLostError(Exception):
+    """The engine has taken the job away while its step ran; everything is rolled back."""
+
+
+class Turns:
+    """Gives each job its turn in the service's database.
+
+    Args:
+        store: the service's database.
+        probe: called with no lock held.
+    """
+
+    def __init__(self, store: Store, probe: Probe) -> None:
+        """Keep the database and the way to ask the engine."""
+        self.store = store
+        self._probe = probe
+
+    def decided(
+        self,
+        step: Step[..., Any],
+        delivery: Delivery,
+        execute: Callable[[Connection, Delivery, int], T],
+    ) -> T | Answer | Intent:
+        """Decide on a step's job; `execute` it in the same transaction where the table says so."""
+        presences: dict[JobKey, Presence] = {}
+        while True:
+            with self.store.writing() as connection:
+                decision = _decide(connection, delivery, presences)
+                if isinstance(decision, Execute):
+                    return execute(connection, delivery, decision.round)
+                if isinstance(decision, Answer):
+                    return decision
+                if not isinstance(decision, Ask):
+                    return _settled(connection, step, delivery, decision)
+            presences[decision.job] = self._probe(decision.job)
+
+
+def decide_on_undo(connection: Connection, delivery: Delivery) -> Undo | Answer:
+    """Decide on a compensation's job: what to undo, or what to answer if that is nothing."""
+    decision = lock(connection, delivery) or _decide_undo(connection, delivery)
+    if isinstance(decision, (Undo, Answer)):
+        return decision
+    if isinstance(decision, Repeated):
+        return Answer(Outcome.REPEATED, Say.HALT, message=decision.why)
+    if isinstance(decision, Fence):
+        statements.claim(connection, delivery.arrival, decision.round, State.FENCE)
+        return Answer(Outcome.NULL_COMPENSATION, Say.COMPLETE)
+    return Answer(Outcome.REPLAYED, Say.COMPLETE)
+
+
+def lock(connection: Connection, delivery: Delivery) -> Answer | None:
+    """Lock the saga row; return the answer to a second process instance with this key."""
+    arrival = delivery.arrival
+    row = statements.lock_saga(
+        connection,
+        arrival.tenant,
+        arrival.saga_key,
+        process_id=arrival.process_id,
+        process_instance=arrival.process_instance,
+        start_digest=arrival.start_digest,
+    )
+    if row.process_instance == arrival.process_instance:
+        return None
+    message = (
+        f"saga_key {arrival.saga_key!r} belongs to process instance {row.process_instance}; this is"
+        f" {arrival.process_instance}: cancel it, or start it with a key of its own"
+    )
+    return Answer(Outcome.DUPLICATE, Say.HALT, message=message)
+
+
+def stored(step: Step[..., Any], entry: Entry, outcome: Outcome) -> Answer:
+    """Answer with what a row holds, unparsed."""
+    if entry.state is State.REFUSED:
+        refused = Outcome.REFUSED if outcome is Outcome.EXECUTED else outcome
+        return thrown(refused, entry.answer or b"{}", entry.id)
+    return completed(outcome, step.fact_variable, entry.answer, entry.id)
+
+
+def allowed(step: Step[..., Any], refusal: Refusal) -> Refusal:
+    """Return the refusal of a step that may refuse.
+
+    Raises:
+        Halt: the step is retriable.
+    """
+    if step.kind == "retriable":
+        raise Halt(f"{step.job_type} is retriable and may not refuse: {refusal.code} {refusal.why}")
+    return refusal
+
+
+def _decide(
+    connection: Connection, delivery: Delivery, presences: dict[JobKey, Presence]
+) -> StepDecision | Answer:
+    duplicate = lock(connection, delivery)
+    if duplicate:
+        return duplicate
+    entries = statements.entries_of(connection, delivery.arrival)
+    return decide_step(delivery.arrival, entries, presences)
+
+
+def _decide_undo(connection: Connection, delivery: Delivery) -> UndoDecision:
+    return decide_undo(delivery.arrival, statements.entries_of(connection, delivery.arrival))
+
+
+def _settled(
+    connection: Connection,
+    step: Step[..., Any],
+    delivery: Delivery,
+    decision: Replay | Late | Repeated,
+) -> Answer | Intent:
+    if isinstance(decision, Late):
+        return LATE
+    if isinstance(decision, Repeated):
+        return Answer(Outcome.REPEATED, Say.HALT, message=decision.why)
+    statements.report_again(connection, decision.entry, delivery.arrival.job)
+    if decision.entry.state is State.INTENT:
+        return intent_of(decision.entry, adopted=decision.adopted)
+    outcome = Outcome.ADOPTED if decision.adopted else Outcome.REPLAYED
+    return stored(step, decision.entry, outcome)
