@@ -1,5 +1,6 @@
 """A worker takes what it can carry, whatever it is pushed, and each job takes effect once."""
 
+import asyncio
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -10,7 +11,7 @@ import pytest
 from sqlmodel import Session
 
 from sagaworks import Refusal, Saga
-from sagaworks.testing import Fail, JobState, ScriptedGateway
+from sagaworks.testing import Fail, Hold, JobState, ScriptedGateway
 from tests.runtime.shop import THREADS, Effect, Gate, Shelf, Shop, StockHeld
 
 pytestmark = pytest.mark.anyio
@@ -184,6 +185,27 @@ async def test_a_job_that_waited_past_its_lock_isnt_begun(
         assert shop.outcomes("ask_price", "expired") >= 2
 
     assert sorted(shop.effects()) == ["first", "second", "third"]
+
+
+async def test_a_polls_jobs_that_arrive_while_the_worker_drains_are_handed_back_with_their_retries(
+    gateway: ScriptedGateway, shop: Shop, together: Together
+) -> None:
+    async def answer_once_the_stream_is_closed() -> None:
+        await gateway.until(lambda: not gateway.open_streams(ASK_PRICE), what="stream closed")
+        hold.release()
+
+    jobs = [gateway.offer(ASK_PRICE, {"sku": "lamp"}, retries=retries) for retries in (1, 3)]
+    gateway.script("ActivateJobs", [hold := Hold(acted=True)])
+    async with shop.open(lock=timedelta(seconds=20)) as worker:
+        await hold.reached()
+        await gateway.until(lambda: gateway.open_streams(ASK_PRICE), what="stream open")
+        answering = asyncio.create_task(answer_once_the_stream_is_closed())
+    await answering
+
+    assert together.asked == []
+    assert [job.reports for job in jobs] == [[("FailJob", "OK")]] * 2
+    assert [job.failures[0].retries for job in jobs] == [1, 3]
+    assert worker.slots.free == THREADS
 
 
 @pytest.mark.parametrize("ahead", [-3600.0, 3600.0])
