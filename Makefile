@@ -105,6 +105,13 @@ clean: ## remove what was made here: .venv, site, caches, the demo's data
 PIP = $(BIN)/python -m pip install --disable-pip-version-check --no-input --no-compile
 FROM_LOCK = $(PIP) --progress-bar off --only-binary :all: --require-hashes --requirement
 
+# As `python -m venv`, which answers a Ctrl-C by a stack trace.
+MAKE_VENV = import signal, venv; signal.signal(signal.SIGINT, signal.SIG_DFL); \
+	venv.create(".venv", clear=True, symlinks=True, with_pip=True)
+
+WHY_NOT = { echo 'make: the packages of $< are not all installed, pip says above why;' \
+	'connect to the network (HTTPS_PROXY and pip.conf are honoured), and run make again' >&2; exit 1; }
+
 define SHOW
 awk -v all="$$(grep -c '^[a-z].*==' $<)" -v live="$$(test -t 1 && echo 1 || echo 0)" ' \
 	/^Collecting / && live { n += 1; printf "\renvironment: package %d of %d, %-40s", n, all, $$2; fflush() } \
@@ -118,14 +125,14 @@ $(DEMO_READY): requirements-demo.lock pyproject.toml
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 		echo 'make: $(PYTHON) cannot make an environment; on Debian and Ubuntu: apt-get install python3-venv' >&2; exit 1; }
 	@echo "environment: making .venv, $$(grep -c '^[a-z].*==' $<) packages at most"
-	@$(PYTHON) -m venv --clear .venv
-	@$(FROM_LOCK) $< | $(SHOW)
+	@$(PYTHON) -c '$(MAKE_VENV)'
+	@$(FROM_LOCK) $< | $(SHOW) || $(WHY_NOT)
 	@$(PIP) --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(READY): requirements.lock $(DEMO_READY)
 	@echo "environment: adding the tools for tests and pages, $$(grep -c '^[a-z].*==' $<) packages in all"
-	@$(FROM_LOCK) $< | $(SHOW)
+	@$(FROM_LOCK) $< | $(SHOW) || $(WHY_NOT)
 	@touch $@
 
 # What Camunda Modeler runs over a diagram. Node.js itself comes with the environment.

@@ -74,10 +74,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _count(text: str) -> int:
-    count = int(text)
-    if not 1 <= count <= MOST:
-        raise argparse.ArgumentTypeError(f"{count} is not from 1 to {MOST}")
-    return count
+    if not text.isdecimal() or not 1 <= int(text) <= MOST:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {MOST}")
+    return int(text)
 
 
 def _down(home: Home, console: Console) -> int:

@@ -51,7 +51,7 @@ class Home:
             if not _lock(file):
                 file.seek(0)
                 message = f"another demo runs on {self.folder} (process {file.read().strip()})"
-                raise DemoError(f"{message}; stop it first: `python -m demo down`")
+                raise DemoError(f"{message}; stop it first: `make down`")
             file.truncate(0)
             file.write(f"{os.getpid()}\n")
             file.flush()

@@ -124,7 +124,8 @@ class System:
         asyncio.run(deploy())
 
     def _note(self, note: str) -> None:
-        self.console.print(f"  {'engine':<10}{note}", highlight=False, markup=False)
+        text = f"  {'engine':<10}{note}"
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def _say(self, what: str, found: str, seconds: float) -> None:
         text = f"  {what:<10}{found} ({seconds:.1f} s)"

@@ -151,8 +151,12 @@ def _unknown(error: Exception) -> str:
 
 def _database_line(service_name: str, error: DBAPIError, folder: Path) -> str:
     reason = _first_line(error.orig or error)
-    if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+    code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_BUSY:
         return f"{service_name}: its database is locked; stop who writes to it, then try again"
+    if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+        names = f"{service_name.upper()}_DATABASE_URL or SAGAWORKS_DATA names another place"
+        return f"{service_name}: {reason}; {names}"
     place = _place(error, folder)
     return (
         f"{service_name}: {place}: {reason}"

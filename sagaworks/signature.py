@@ -24,8 +24,11 @@ class Variable:
 
     @property
     def type_name(self) -> str:
-        """The type as its author wrote it."""
-        return getattr(self.annotation, "__name__", None) or str(self.annotation)
+        """The type as its author wrote it, without what only narrows it."""
+        plain = self.annotation
+        if typing.get_origin(plain) is typing.Annotated:
+            plain = typing.get_args(plain)[0]
+        return getattr(plain, "__name__", None) or str(plain)
 
 
 @dataclass(frozen=True, slots=True)

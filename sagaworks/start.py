@@ -6,16 +6,18 @@ binds it too, so a reply that got lost is found out.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final, ParamSpec, Self, TypeVar
 
 from loguru import logger
 from sqlalchemy import ColumnElement, Connection, delete, func, select, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from sagaworks.codec import Json, to_json
 from sagaworks.errors import ContractError, EngineError, SagaworksError
+from sagaworks.ledger.faults import CommitUnknownError, is_broken_world, reason_of
 from sagaworks.ledger.statements import SagaRow, lock_saga
 from sagaworks.ledger.store import Store
 from sagaworks.ledger.tables import saga, utc_now
@@ -31,6 +33,9 @@ from sagaworks.runtime.gateway import (
 from sagaworks.saga import DIGEST_VARIABLE, KEY_VARIABLE, RESERVED_PREFIX, SagaKey
 from sagaworks.service import Service
 from sagaworks.settings import Settings
+
+Asked = ParamSpec("Asked")
+Found = TypeVar("Found")
 
 _LEASE: Final = 15.0
 """Seconds after which a reservation without an instance counts as left by a starter that died."""
@@ -107,15 +112,16 @@ class Starter:
             UnencodableError: a variable has no JSON form.
             ContractError: the key is unusable, or a variable's name is the library's.
             EngineError: the engine's reason; the key is free again where nothing was created.
+            SagaworksError: the database can't work now, its reason; a repeated start goes on.
         """
         order = _checked(process_id, key, variables)
         waiting = Backoff(0.1, 1.0)
         while True:
-            row = await asyncio.to_thread(self._reserve, order)
+            row = await self._in_database(self._reserve, order)
             _refuse_other_variables(row, order)
             if row.process_instance is not None:
                 return Started(row.process_instance, key, new=False)
-            if row.is_new or await asyncio.to_thread(self._take_over, order):
+            if row.is_new or await self._in_database(self._take_over, order):
                 return await self._create(order)
             # Another starter holds the key; it binds an instance soon, or its lease runs out.
             await asyncio.sleep(waiting.next())
@@ -130,9 +136,9 @@ class Starter:
             # There may be an instance: the reservation stays, a repeated start goes on from it.
             raise
         except EngineError:
-            await asyncio.to_thread(self._release, order)
+            await self._in_database(self._release, order)
             raise
-        bound = await asyncio.to_thread(self._bind, order, created)
+        bound = await self._in_database(self._bind, order, created)
         if bound != created:
             await self._cancel(created, order)
         return Started(bound, order.key, new=bound == created)
@@ -165,11 +171,23 @@ class Starter:
         try:
             async with asyncio.timeout(_LOST_REPLY):
                 # The database can't wake us: it's asked, with growing pauses.
-                while (found := await asyncio.to_thread(self._instance, order)) is None:  # noqa: ASYNC110
+                while (found := await self._in_database(self._instance, order)) is None:  # noqa: ASYNC110
                     await asyncio.sleep(waiting.next())
         except TimeoutError:
             return None
         return found
+
+    async def _in_database(
+        self, work: Callable[Asked, Found], *args: Asked.args, **kwargs: Asked.kwargs
+    ) -> Found:
+        """Run `work` on a thread; a database that is locked, full or away is one line."""
+        try:
+            return await asyncio.to_thread(work, *args, **kwargs)
+        except (SQLAlchemyError, CommitUnknownError) as error:
+            if not (is_broken_world(error) or isinstance(error, CommitUnknownError)):
+                raise
+            message = f"{self._store.name}: {reason_of(error)}"
+            raise SagaworksError(f"{message}; start it again, the key makes that safe") from error
 
     def _reserve(self, order: _Order) -> SagaRow:
         with self._store.writing() as connection:

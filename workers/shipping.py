@@ -82,7 +82,9 @@ def ask_carrier(
             and the same key makes asking again harmless.
         Halt: it doesn't understand us.
     """
-    headers = {"Idempotency-Key": saga.idempotency_key, "Content-Type": "application/json"}
+    # A header holds ASCII only, and an order's name may be written in any script.
+    key = quote(saga.idempotency_key, safe="%/<>:")
+    headers = {"Idempotency-Key": key, "Content-Type": "application/json"}
     try:
         status, body = _send(method, path, headers, json.dumps(parcel) if parcel else None)
     except (OSError, HTTPException) as error:

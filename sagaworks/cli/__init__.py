@@ -53,7 +53,7 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line; what the library refuses is one line and exit code 1.
+    """Run the command line; what the library or the disk refuses is one line, exit code 1.
 
     Typer itself answers wrong use with 2 and Ctrl-C with 130.
     """
@@ -65,4 +65,8 @@ def main() -> None:
     except BrokenPipeError:
         # Whoever read has enough; without this Python would complain again while it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"sagaworks: {where}{error.strerror or error}", file=sys.stderr)  # noqa: T201
         sys.exit(1)

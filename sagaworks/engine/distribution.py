@@ -135,7 +135,7 @@ def _explained(wanted: Distribution, cache: Path) -> Iterator[None]:
             raise EngineError(f"no room for {what} in {cache}: {check}") from error
         raise EngineError(
             f"{what} can't be fetched: {_reason(error)}; connect to the network (HTTPS_PROXY is "
-            "honoured) and try again, or set ZEEBE_ADDRESS to a cluster that runs"
+            "honoured) and try again, or set ZEEBE_ADDRESS (of make: ENGINE) to a cluster that runs"
         ) from error
 
 

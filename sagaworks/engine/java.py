@@ -193,7 +193,9 @@ def _dump_own_classes(home: Path) -> None:
     subprocess.run(command, capture_output=True, check=False, timeout=120, env=clean_environment())
 
 
-def check_room(folder: Path, needed_bytes: int, what: str) -> None:
+def check_room(
+    folder: Path, needed_bytes: int, what: str, setting: str = "SAGAWORKS_CACHE"
+) -> None:
     """Refuse early what would fail half-way.
 
     Raises:
@@ -203,5 +205,5 @@ def check_room(folder: Path, needed_bytes: int, what: str) -> None:
     if free < needed_bytes:
         raise EngineError(
             f"no room for {what} in {folder}: {needed_bytes / 1e6:.0f} MB needed, "
-            f"{free / 1e6:.0f} MB free; free some, or name another folder"
+            f"{free / 1e6:.0f} MB free; free some, or name another folder by {setting}"
         )

@@ -6,6 +6,8 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from sagaworks.errors import EngineError
+
 
 @contextlib.contextmanager
 def exclusive(file: Path, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
@@ -22,9 +24,17 @@ def exclusive(file: Path, on_wait: Callable[[], None] | None = None) -> Iterator
 
 
 def open_lock(file: Path) -> int:
-    """Open the lock file, without taking the lock; the descriptor is the caller's to close."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    return os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """Open the lock file, without taking the lock; the descriptor is the caller's to close.
+
+    Raises:
+        EngineError: the folder can't be written to.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        folders = "SAGAWORKS_DATA and SAGAWORKS_CACHE name other folders"
+        raise EngineError(f"{file}: {error.strerror}; {folders}") from error
 
 
 def take(fd: int, kind: int = fcntl.LOCK_EX) -> bool:

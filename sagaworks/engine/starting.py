@@ -59,7 +59,7 @@ def _make_folders(home: Home) -> None:
     except OSError as error:
         raise EngineError(f"{home.logs}: {error.strerror}; SAGAWORKS_DATA names another") from error
     home.engine_file.unlink(missing_ok=True)  # of one that was killed
-    check_room(home.folder, _ROOM_BYTES, "the engine's data")
+    check_room(home.folder, _ROOM_BYTES, "the engine's data", "SAGAWORKS_DATA")
     logs.shorten(home.supervisor_log)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from loguru import logger
 from sqlmodel import Session
 
-from sagaworks.errors import SagaworksError
+from sagaworks.errors import ConfigurationError, SagaworksError
 from sagaworks.ledger.reader import Told, read_trail
 from sagaworks.manage import Management
 from sagaworks.observe.logs import set_up_logs
@@ -94,11 +94,15 @@ def _management(worker: Worker) -> Iterator[None]:
 
 
 def _write(run_file: Path, about: Mapping[str, object]) -> None:
-    run_file.parent.mkdir(parents=True, exist_ok=True)
     # Renamed into place: whoever reads it meanwhile sees the whole of it.
     fresh = run_file.with_suffix(f".{os.getpid()}")
-    fresh.write_text(json.dumps(about))
-    fresh.replace(run_file)
+    try:
+        run_file.parent.mkdir(parents=True, exist_ok=True)
+        fresh.write_text(json.dumps(about))
+        fresh.replace(run_file)
+    except OSError as error:
+        why = f"{run_file}: {error.strerror}; SAGAWORKS_DATA names another folder"
+        raise ConfigurationError(why) from error
 
 
 def _remove_own(run_file: Path) -> None:

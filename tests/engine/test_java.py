@@ -82,7 +82,7 @@ def test_without_room_for_the_java_of_the_wheel_nothing_is_copied(
 ) -> None:
     monkeypatch.setattr(javas, "_WHEEL_BYTES", 10**18)
 
-    with pytest.raises(EngineError, match=r"no room for Java in .* MB needed, .* MB free"):
+    with pytest.raises(EngineError, match=r"no room for Java in .* MB free; .* by SAGAWORKS_CACHE"):
         find_java(tmp_path, {}, [])
     assert [path.name for path in tmp_path.iterdir()] == ["java.lock"]
 

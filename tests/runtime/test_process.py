@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+import subprocess
 import sys
 import textwrap
 import time
@@ -269,3 +270,25 @@ async def test_a_worker_is_stopped_while_its_engine_is_down(
 
     assert code == 0
     assert "Traceback" not in errors
+
+
+def test_a_data_folder_that_cant_be_written_to_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(textwrap.dedent(MODULE))
+    (tmp_path / "bpmn").mkdir()
+    (tmp_path / "bpmn" / "quote.bpmn").write_text(textwrap.dedent(DIAGRAM).strip())
+    (tmp_path / "run").touch()  # where a folder should be
+
+    ended = subprocess.run(
+        [sys.executable, "shop.py"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT), "SAGAWORKS_DATA": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+    said = ended.stderr.splitlines()
+    assert ended.returncode == 1
+    assert said[-1].endswith("run/shop.json: File exists; SAGAWORKS_DATA names another folder")
+    assert "Traceback" not in ended.stderr

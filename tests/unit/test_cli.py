@@ -1,5 +1,6 @@
 """The command line: says what it did and what next, and answers by its exit code."""
 
+import errno
 import json
 import subprocess
 import sys
@@ -395,6 +396,17 @@ def test_ctrl_c_is_exit_code_130_without_a_trace(
     monkeypatch.setattr(sagaworks.trail, "read_trail", interrupt)
 
     assert run("trail", "k") == Said(130, "", "")
+
+
+def test_what_the_disk_refuses_is_one_line_with_its_place(
+    run: Run, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> Trail:
+        raise PermissionError(errno.EACCES, "Permission denied", "/data/run")
+
+    monkeypatch.setattr(sagaworks.trail, "read_trail", refuse)
+
+    assert run("trail", "k") == Said(1, "", "sagaworks: /data/run: Permission denied\n")
 
 
 def test_a_reader_that_has_enough_is_no_error_to_speak_of() -> None:

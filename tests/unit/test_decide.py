@@ -140,6 +140,7 @@ def check_undo(job: Arrival, rows: Sequence[Entry], decided: UndoDecision) -> No
         taken = [row for row in decided.entries if row.undone_by not in (None, job.job)]
         free = [row for row in open_rows(run) if row.undone_by is None]
         assert job.undo_all or not (taken and free), "took another's row beside a free one"
+        assert own or job.undo_all or not free or decided.entries == (free[-1],), "not the newest"
     if isinstance(decided, Undone):
         assert own or any(row.state is State.FENCE and job.job in row.jobs for row in rows)
         assert not open_rows(own), "left its own undo unfinished"

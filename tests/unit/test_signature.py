@@ -60,6 +60,12 @@ def test_annotations_that_are_text_are_read() -> None:
     assert signature.returns is Local
 
 
+def test_a_narrowed_type_is_called_by_its_own_name() -> None:
+    def pay(amount: Annotated[Decimal, Field(gt=0)]) -> None: ...
+
+    assert read_signature(pay, "shop.pay").variables["amount"].type_name == "Decimal"
+
+
 def test_constraints_in_an_annotation_are_kept() -> None:
     some = Annotated[int, Field(gt=0)]
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from pyzeebe.proto.gateway_pb2_grpc import GatewayStub
 from sqlalchemy import select
 
 import sagaworks
-from sagaworks import ConfigurationError, ContractError, EngineError
+from sagaworks import ConfigurationError, ContractError, EngineError, SagaworksError
 from sagaworks.codec import UnencodableError
 from sagaworks.ledger.answers import Outcome
 from sagaworks.ledger.tables import saga as saga_table
@@ -281,6 +282,7 @@ async def test_an_engine_that_can_not_be_reached_is_an_error_and_the_start_can_b
     async with place.gateway.outage():
         with pytest.raises(EngineUnreachableError, match=r"no engine answers at 127\."):
             await start(starter)
+    assert [instance for instance, _ in place.rows] == [None]
     lease_is_over()
 
     started = None
@@ -445,3 +447,18 @@ def test_the_function_is_the_packages_own() -> None:
 def _touched(place: Place) -> int:
     with place.world.store.reading() as connection:
         return connection.execute(select(saga_table.c.touched)).scalar_one()
+
+
+async def test_a_database_that_is_locked_is_one_line_and_the_start_can_be_repeated(
+    place: Place, world: World
+) -> None:
+    starter = await place.starter()
+    with sqlite3.connect(world.url.removeprefix("sqlite:///"), isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(SagaworksError, match=r"shop\.db: database is locked; start it again"):
+            await start(starter)
+        other.execute("ROLLBACK")
+    other.close()
+
+    assert (await start(starter)).new
+    assert place.creations == 1

@@ -70,6 +70,14 @@ def test_the_same_call_again_books_nothing_more(carrier: Carrier, a_saga: SagaMa
     assert carrier.books()["booked"] == 1
 
 
+def test_an_order_may_be_named_in_any_script(carrier: Carrier, a_saga: SagaMaker) -> None:
+    keys = ("注文/1", "🦊", "a b", "%F0", "order-42")
+    for key in (*keys, *keys):
+        book(a_saga(idempotency_key=key))
+
+    assert carrier.books()["booked"] == len(keys)
+
+
 def test_an_address_that_the_carrier_refuses_is_no_carrier(
     carrier: Carrier, a_saga: SagaMaker
 ) -> None:
