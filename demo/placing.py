@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Any, Final
 
 from demo.books import unfinished
 from demo.errors import StuckError
@@ -67,6 +67,7 @@ class Placing:
             StuckError: nothing came to an end for too long.
             SagaworksError: a saga couldn't be started, a worker has ended or doesn't answer.
         """
+        asyncio.get_running_loop().set_exception_handler(_but_not_of_ctrl_c)
         try:
             async with Starter(orders, self.settings) as starter, asyncio.TaskGroup() as tasks:
                 waiting = iter(self.plan.orders)
@@ -133,6 +134,12 @@ class Placing:
             return "no service has heard of it"
         last = max(entries, key=lambda entry: str(entry["at"]))
         return f"{last['step']} {last['event']} at {last['at']}"
+
+
+def _but_not_of_ctrl_c(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Tell of an exception that nobody retrieved, unless it's what ends the demo anyway."""
+    if not isinstance(context.get("exception"), KeyboardInterrupt):
+        loop.default_exception_handler(context)
 
 
 def _first(group: BaseExceptionGroup[SagaworksError]) -> SagaworksError:

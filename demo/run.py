@@ -36,6 +36,7 @@ def run(system: System, orders: int, seed: int) -> int:
     plan = make_plan(orders, seed, prefix)
     console = system.console
     with _stopped_in_the_end(system):
+        system.reach()
         system.clear()
         console.print(f"{orders} orders of mixed fate; seed {seed}", highlight=False)
         readings = system.start(plan)

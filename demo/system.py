@@ -47,6 +47,11 @@ class System:
         self.engine_seen = time.monotonic()
         self.children = Children(home.folder, self.environ, project.root)
 
+    def reach(self) -> None:
+        """Look whether the cluster answers that the caller names, before anything is removed."""
+        if self.cluster:
+            engine.up(self.settings)
+
     def clear(self) -> None:
         """Begin afresh: remove what an earlier demo left."""
         if not self.cluster:

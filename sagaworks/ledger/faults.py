@@ -13,13 +13,17 @@ class CommitUnknownError(Exception):
     """COMMIT failed and nobody knows whether it took place; whoever comes next will see."""
 
 
+class DatabaseReplacedError(Exception):
+    """The database's file isn't the one that was opened."""
+
+
 class DatabaseUnavailableError(Exception):
     """The service's database can't do its work now; the job goes back, its retries unchanged."""
 
 
 def is_broken_world(error: BaseException) -> bool:
     """Say whether the database failed through no fault of the step: lost, locked, full."""
-    if isinstance(error, PoolTimeoutError):
+    if isinstance(error, (PoolTimeoutError, DatabaseReplacedError)):
         return True
     if not isinstance(error, DBAPIError):
         return False

@@ -19,14 +19,37 @@ Told = dict[str, Any]
 def read_trail(connection: Connection, tenant: str, saga_key: str) -> list[Told]:
     """Return what happened in this service for one saga, oldest first.
 
-    Each entry: service is added by the caller; step, event (intended, executed, refused, undone,
-    fenced), at (ISO 8601, UTC), round, each, element, process_instance, job, jobs, reports, code,
-    message, counted, in_doubt, undone_by.
+    Each entry: service is added by the caller; step, event (started, intended, executed, refused,
+    undone, fenced), at (ISO 8601, UTC), round, each, element, process_instance, job, jobs, reports,
+    code, message, counted, in_doubt, undone_by, remote.
     """
     ours = (ledger.c.tenant == tenant, ledger.c.saga_key == saga_key)
     rows = connection.execute(select(ledger).where(*ours).order_by(ledger.c.id)).mappings()
     told = [event for row in rows for event in _events(dict(row))]
-    return sorted(told, key=lambda event: event["at"])
+    return [*_start(connection, tenant, saga_key), *sorted(told, key=lambda event: event["at"])]
+
+
+def _start(connection: Connection, tenant: str, saga_key: str) -> Iterator[Told]:
+    """Tell of the start, in the service that decided on it: a saga may halt at its first step."""
+    ours = (saga.c.tenant == tenant, saga.c.saga_key == saga_key)
+    by_a_starter = saga.c.start_digest.is_not(None)
+    for row in connection.execute(select(saga).where(*ours, by_a_starter)).mappings():
+        yield {
+            "step": row["process_id"],
+            "event": "started",
+            "at": _iso(row["created_at"]),
+            "round": 0,
+            "each": "",
+            "element": row["process_id"],
+            "process_instance": row["process_instance"],
+            "job": None,
+            "jobs": [],
+            "reports": 0,
+            "counted": row["process_instance"] is not None,
+            "in_doubt": False,
+            "undone_by": None,
+            "remote": False,
+        }
 
 
 def read_owner(connection: Connection, tenant: str, saga_key: str) -> int | None:
@@ -54,7 +77,7 @@ def _event(row: Told, name: str, at: datetime, **more: object) -> Told:
     return {
         "step": row["step"],
         "event": name,
-        "at": at.replace(tzinfo=UTC).isoformat(timespec="milliseconds"),
+        "at": _iso(at),
         "round": row["round"],
         "each": row["each"],
         "element": row["element"],
@@ -68,6 +91,10 @@ def _event(row: Told, name: str, at: datetime, **more: object) -> Told:
         "remote": row["request"] is not None,
         **more,
     }
+
+
+def _iso(at: datetime) -> str:
+    return at.replace(tzinfo=UTC).isoformat(timespec="milliseconds")
 
 
 def _waits(row: Told, state: State) -> bool:

@@ -1,5 +1,6 @@
 """A service's database: opened with the settings that the ledger's promises need."""
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -14,7 +15,12 @@ from sqlmodel import Session
 
 from sagaworks.errors import ConfigurationError, SagaworksError
 from sagaworks.ledger import tables
-from sagaworks.ledger.faults import CommitUnknownError, is_broken_world, reason_of
+from sagaworks.ledger.faults import (
+    CommitUnknownError,
+    DatabaseReplacedError,
+    is_broken_world,
+    reason_of,
+)
 
 _LOCK_WAIT: Final = timedelta(seconds=5)
 """How long a writer waits for another process; then it's told "database is locked"."""
@@ -37,6 +43,8 @@ class Store:
         self.url = _sqlite_url(url)
         self.name = self.url.render_as_string(hide_password=True)
         self.engine = _sqlite_engine(self.url, pool_size)
+        self._file: tuple[int, int] | None = None
+        event.listen(self.engine, "do_connect", self._refuse_to_create)
         # SQLite lets one writer in; a queue in the process is fair, its own busy wait isn't.
         self._turn = threading.Lock()
 
@@ -48,6 +56,7 @@ class Store:
             CommitUnknownError: the COMMIT itself failed and may have taken place.
         """
         with self._turn, self.engine.connect() as connection:
+            self._refuse_other_file()
             transaction = connection.begin()
             try:
                 with _not_to_be_committed(connection):
@@ -93,21 +102,51 @@ class Store:
         if found != tables.LEDGER_VERSION:
             asked = tables.LEDGER_VERSION
             message = f"{self.name}: the ledger is version {found}, this worker needs {asked}"
-            raise ConfigurationError(f"{message}; run `sagaworks db upgrade`")
+            raise ConfigurationError(f"{message}; run `sagaworks db upgrade --all`")
 
     def close(self) -> None:
         """Close the pool's connections."""
         self.engine.dispose()
 
+    def _refuse_to_create(self, *_: object) -> None:
+        """SQLite makes an empty file where there is none; a database that was lost stays lost."""
+        if self._file is not None and _identity(str(self.url.database)) is None:
+            raise DatabaseReplacedError(f"{self.name} was deleted under the worker")
+
+    def _refuse_other_file(self) -> None:
+        """Notice a file deleted or replaced under us: what is written there is soon lost.
+
+        Raises:
+            DatabaseReplacedError: the pool is emptied; the next transaction opens what is there.
+        """
+        path = self.url.database
+        if not path or path == ":memory:":
+            return
+        found = _identity(path)
+        if self._file is None:
+            self._file = found
+        elif found != self._file:
+            self._file = found or self._file
+            self.engine.dispose()
+            raise DatabaseReplacedError(f"{self.name} was deleted or replaced under the worker")
+
     def _check_file(self) -> None:
         path = self.url.database
         if path and path != ":memory:" and not Path(path).exists():
-            raise ConfigurationError(f"{self.name}: no such file; run `sagaworks db upgrade`")
+            raise ConfigurationError(f"{self.name}: no such file; run `sagaworks db upgrade --all`")
 
     def _why_unreadable(self, error: DBAPIError) -> str:
         if is_broken_world(error):
             return f"{self.name}: {reason_of(error)}"
-        return f"{self.name}: has no ledger ({reason_of(error)}); run `sagaworks db upgrade`"
+        return f"{self.name}: has no ledger ({reason_of(error)}); run `sagaworks db upgrade --all`"
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)  # noqa: PTH116  in every transaction: a Path is slower
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _roll_back(transaction: Transaction) -> None:

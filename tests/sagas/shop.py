@@ -63,9 +63,11 @@ class Shop:
         return [(e["step"], e["event"]) for e in sorted(entries, key=lambda e: str(e["at"]))]
 
     def ended(self, key: str) -> list[tuple[str, str]]:
-        """The trail of the order, once it has come to its end."""
+        """The trail of the order after its start, once it has come to its end."""
         wait_until(lambda: ENDS & set(self.trail(key)), lambda: f"{key}: {self.trail(key)}")
-        return self.trail(key)
+        start, *rest = self.trail(key)
+        assert start == ("place_order", "started")
+        return rest
 
     def books(self) -> Books:
         """The books after all orders placed so far."""

@@ -190,7 +190,7 @@ def test_a_migrated_database_is_accepted(database_url: str) -> None:
 def test_a_missing_file_is_named_and_not_created(tmp_path: Path) -> None:
     said = refusal_of(f"sqlite:///{tmp_path}/shop.db")
 
-    assert said.endswith("shop.db: no such file; run `sagaworks db upgrade`")
+    assert said.endswith("shop.db: no such file; run `sagaworks db upgrade --all`")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -201,7 +201,9 @@ def test_a_database_without_a_ledger_is_named(tmp_path: Path) -> None:
 
     said = refusal_of(f"sqlite:///{file}")
 
-    assert "has no ledger (no such table: sagaworks_version); run `sagaworks db upgrade`" in said
+    assert (
+        "has no ledger (no such table: sagaworks_version); run `sagaworks db upgrade --all`" in said
+    )
 
 
 def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
@@ -228,3 +230,20 @@ def test_a_url_that_is_none_of_ours_is_refused_without_its_password(url: str) ->
         Store(url)
 
     assert "secret" not in str(refused.value)
+
+
+def test_a_database_deleted_under_the_worker_takes_nothing_and_is_not_made_anew(
+    impatient_url: str,
+) -> None:
+    """SQLite itself would write on into the deleted file, and lose it all at the next stop."""
+    world = World(impatient_url)
+    world.stock()
+    world.deliver(hold_stock, LAMP)
+    path = Path(str(world.store.url.database))
+    path.unlink()
+
+    with pytest.raises(DatabaseUnavailableError, match="was deleted"):
+        world.deliver(hold_stock, LAMP, saga="order-2", instance=2, job=77)
+
+    assert not path.exists()
+    world.close()

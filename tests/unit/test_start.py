@@ -246,7 +246,7 @@ async def test_a_variable_without_a_json_form_is_refused(place: Place, value: ob
 async def test_a_database_that_is_not_migrated_is_refused(place: Place, tmp_path: Path) -> None:
     settings = Settings(data=tmp_path / "other", zeebe_address=place.gateway.address)
 
-    with pytest.raises(ConfigurationError, match="run `sagaworks db upgrade`"):
+    with pytest.raises(ConfigurationError, match="run `sagaworks db upgrade --all`"):
         async with Starter(shop, settings):
             pass
 
