@@ -32,8 +32,9 @@ def read_trail(connection: Connection, tenant: str, saga_key: str) -> list[Told]
 def _start(connection: Connection, tenant: str, saga_key: str) -> Iterator[Told]:
     """Tell of the start, in the service that decided on it: a saga may halt at its first step."""
     ours = (saga.c.tenant == tenant, saga.c.saga_key == saga_key)
-    by_a_starter = saga.c.start_digest.is_not(None)
-    for row in connection.execute(select(saga).where(*ours, by_a_starter)).mappings():
+    # Only a starter leaves this mark, and only in the first step's service.
+    reserved = saga.c.starting_at.is_not(None)
+    for row in connection.execute(select(saga).where(*ours, reserved)).mappings():
         yield {
             "step": row["process_id"],
             "event": "started",
