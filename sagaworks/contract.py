@@ -59,12 +59,12 @@ def demand_contract(
     """Refuse to go on where `services` and `diagrams` disagree.
 
     Raises:
-        ContractError: each error one line.
+        ContractError: one line for each error, then for each warning: it may be an error's cause.
     """
     findings = check_contract(services, diagrams, only=only)
-    errors = [str(one) for one in findings if one.severity == "error"]
-    if errors:
-        raise ContractError("\n".join(errors))
+    if any(one.severity == "error" for one in findings):
+        findings.sort(key=lambda one: one.severity)
+        raise ContractError("\n".join(str(one) for one in findings))
 
 
 class _Contract:

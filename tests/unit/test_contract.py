@@ -400,12 +400,26 @@ def test_another_file_name_is_a_warning_only(inventory: Service, draw: Draw) -> 
     demand_contract([inventory], [diagram])
 
 
-def test_a_demand_lists_all_errors_one_a_line(inventory: Service, draw: Draw) -> None:
+def test_a_demand_lists_all_errors_one_a_line_then_the_warnings(
+    inventory: Service, draw: Draw
+) -> None:
     diagram = draw(task("inventory.hold_stock", retries="0"), name="other.bpmn")
 
     with pytest.raises(ContractError) as error:
         demand_contract([inventory], [diagram])
 
     lines = str(error.value).splitlines()
-    assert len(lines) == 4
+    assert len(lines) == 5
     assert lines[0].startswith("other.bpmn:2 hold_stock: retries is 0")
+    assert lines[4].startswith("other.bpmn:1 saga: file and process have two names")
+
+
+def test_a_mistyped_service_is_named_where_the_contract_is_refused(tmp_path: Path) -> None:
+    """The errors that follow from it speak of other elements."""
+    project = Project.load()
+    drawn = (project.root / "bpmn" / "place_order.bpmn").read_text()
+    spoiled = tmp_path / "place_order.bpmn"
+    spoiled.write_text(drawn.replace('"inventory.hold_stock"', '"inventry.hold_stock"'))
+
+    with pytest.raises(ContractError, match=r"did you mean `inventory\.hold_stock`\?"):
+        demand_contract(project.load_services(), [read_diagram(spoiled)])
