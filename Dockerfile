@@ -8,7 +8,7 @@ WORKDIR /app
 
 COPY requirements-worker.lock .
 RUN python -m pip install --no-cache-dir --disable-pip-version-check \
-        --only-binary :all: --require-hashes --requirement requirements-worker.lock
+        --only-binary :all: --no-deps --require-hashes --requirement requirements-worker.lock
 
 COPY pyproject.toml ./
 COPY bpmn bpmn

@@ -101,9 +101,11 @@ clean: ## remove what was made here: .venv, site, caches, the demo's data
 # The environment: nothing but what the locks name, each file checked against its hash.
 # The demo needs half of it, and a newcomer waits for it: so it comes in two parts.
 # Wheels only: building a package from source would fetch build tools that no hash names.
+# No resolving: the locks are complete, and pip takes `coverage[toml]` for a package without a pin
+# as soon as a newer coverage is out.
 
 PIP = $(BIN)/python -m pip install --disable-pip-version-check --no-input --no-compile
-FROM_LOCK = $(PIP) --progress-bar off --only-binary :all: --require-hashes --requirement
+FROM_LOCK = $(PIP) --progress-bar off --only-binary :all: --no-deps --require-hashes --requirement
 
 # As `python -m venv`, which answers a Ctrl-C by a stack trace.
 MAKE_VENV = import signal, venv; signal.signal(signal.SIGINT, signal.SIG_DFL); \
