@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from sagaworks.errors import Halt
 from sagaworks.ledger import statements
 from sagaworks.ledger.call import Delivery, read_variables
+from sagaworks.ledger.points import Point, reached
 from sagaworks.ledger.rows import Entry, State
 from sagaworks.step import RemoteStep, Step
 
@@ -42,6 +43,7 @@ def intend(
     arrival = delivery.arrival
     request = json.dumps(dict(delivery.variables)).encode()
     row = statements.claim(connection, arrival, round_, State.INTENT, request)
+    reached(Point.COMMIT, arrival.job)
     return Intent(row, round_, arrival.step, arrival.each or "", request)
 
 

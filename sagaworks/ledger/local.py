@@ -12,6 +12,7 @@ from sagaworks.ledger.answers import Answer, Outcome, Say, completed, refusal_by
 from sagaworks.ledger.call import Delivery, call_step, open_session, undo_entry
 from sagaworks.ledger.faults import is_forbidden_write
 from sagaworks.ledger.intent import Intent, unanswered
+from sagaworks.ledger.points import Point, reached
 from sagaworks.ledger.rows import State
 from sagaworks.ledger.turns import (
     Held,
@@ -52,8 +53,11 @@ def run_reader(turns: Turns, step: Step[..., Any], delivery: Delivery) -> Answer
 
 def run_undo(turns: Turns, undo: Compensation[Any], delivery: Delivery, held: Held) -> Answer:
     """Carry out a compensation: the undone rows are marked in its own transaction."""
+    job = delivery.arrival.job
+    reached(Point.BEGIN, job)
     with turns.store.writing() as connection:
         decision = decide_on_undo(connection, delivery)
+        reached(Point.CLAIMED, job)
         if isinstance(decision, Answer):
             return decision
         for entry in decision.entries:
@@ -61,9 +65,11 @@ def run_undo(turns: Turns, undo: Compensation[Any], delivery: Delivery, held: He
                 raise unanswered(undo.step)
             with open_session(connection) as session:
                 undo_entry(undo, delivery, entry, session)
-            statements.undo(connection, entry.id, delivery.arrival.job)
+            reached(Point.EFFECT, job)
+            statements.undo(connection, entry.id, job)
         if not held():
             raise OwnershipLostError
+        reached(Point.COMMIT, job)
     return Answer(Outcome.COMPENSATED, Say.COMPLETE)
 
 
@@ -71,17 +77,22 @@ def _effect(
     step: Step[..., Any], held: Held, connection: Connection, delivery: Delivery, round_: int
 ) -> Answer:
     row = statements.claim(connection, delivery.arrival, round_)
+    reached(Point.CLAIMED, delivery.arrival.job)
     with open_session(connection) as session:
         fact = call_step(step, delivery, round_, session)
+    reached(Point.EFFECT, delivery.arrival.job)
     if not held():
         raise OwnershipLostError
     statements.answer(connection, row, State.CLAIM, State.OPEN, fact)
+    reached(Point.COMMIT, delivery.arrival.job)
     return completed(Outcome.EXECUTED, step.fact_variable, fact, row)
 
 
 def _refuse(encoded: bytes, connection: Connection, delivery: Delivery, round_: int) -> Answer:
     row = statements.claim(connection, delivery.arrival, round_)
+    reached(Point.CLAIMED, delivery.arrival.job)
     statements.answer(connection, row, State.CLAIM, State.REFUSED, encoded)
+    reached(Point.COMMIT, delivery.arrival.job)
     return thrown(Outcome.REFUSED, encoded, row)
 
 

@@ -10,6 +10,7 @@ from sagaworks.ledger import statements
 from sagaworks.ledger.answers import Answer, Outcome, Say, refusal_bytes
 from sagaworks.ledger.call import Delivery, call_step, open_session, read_fact, undo_entry
 from sagaworks.ledger.intent import Intent, intend, intent_of
+from sagaworks.ledger.points import Point, reached
 from sagaworks.ledger.rows import Entry, State
 from sagaworks.ledger.turns import LATE, Turns, allowed, decide_on_undo, lock, stored
 from sagaworks.saga import JobKey
@@ -32,6 +33,7 @@ def run_step(turns: Turns, step: RemoteStep[..., Any], delivery: Delivery) -> An
 def run_undo(turns: Turns, undo: RemoteCompensation[Any], delivery: Delivery) -> Answer:
     """Carry out the call that undoes a remote step."""
     job = delivery.arrival.job
+    reached(Point.BEGIN, job)
     with turns.store.writing() as connection:
         decision = decide_on_undo(connection, delivery)
         if isinstance(decision, Answer):
@@ -39,6 +41,7 @@ def run_undo(turns: Turns, undo: RemoteCompensation[Any], delivery: Delivery) ->
         for entry in decision.entries:
             # All handlers of a loop come at once: the next one must take another row.
             statements.begin_undo(connection, entry.id, job)
+        reached(Point.COMMIT, job)
     if job in [_undo_call(turns, undo, delivery, entry) for entry in decision.entries]:
         return Answer(Outcome.COMPENSATED, Say.COMPLETE)
     # Refused by the partner, or another job's to undo: what is left for this one?
@@ -50,7 +53,9 @@ def _finish(turns: Turns, step: RemoteStep[..., Any], delivery: Delivery, intent
 
     Returns False where somebody else has recorded it meanwhile.
     """
+    reached(Point.CALL, delivery.arrival.job)
     becomes, encoded = _call(step, delivery, intent)
+    reached(Point.CALLED, delivery.arrival.job)
     with turns.store.writing() as connection:
         lock(connection, delivery)
         if statements.entry_by_id(connection, intent.row).state is not State.INTENT:
@@ -58,6 +63,7 @@ def _finish(turns: Turns, step: RemoteStep[..., Any], delivery: Delivery, intent
         if becomes is State.OPEN:
             _record(connection, step, encoded)
         statements.answer(connection, intent.row, State.INTENT, becomes, encoded)
+        reached(Point.COMMIT, delivery.arrival.job)
         return True
 
 
@@ -76,12 +82,15 @@ def _undo_call(
     """Undo what a row stands for; return the compensation job that it counts for."""
     answered = _answered(turns, undo, delivery, entry)
     if answered.state is State.OPEN:
+        reached(Point.CALL, delivery.arrival.job)
         undo_entry(undo, delivery, answered, None)
+        reached(Point.CALLED, delivery.arrival.job)
     with turns.store.writing() as connection:
         lock(connection, delivery)
         if statements.entry_by_id(connection, entry.id).state is State.OPEN:
             _record_undo(connection, undo, answered.answer)
             statements.undo(connection, entry.id, delivery.arrival.job)
+        reached(Point.COMMIT, delivery.arrival.job)
         return statements.entry_by_id(connection, entry.id).undone_by
 
 

@@ -24,6 +24,7 @@ from sagaworks.ledger.decide import (
     decide_undo,
 )
 from sagaworks.ledger.intent import Intent, intent_of
+from sagaworks.ledger.points import Point, reached
 from sagaworks.ledger.rows import Entry, State
 from sagaworks.ledger.store import Store
 from sagaworks.saga import JobKey
@@ -66,6 +67,7 @@ class Turns:
         """Decide on a step's job; `execute` it in the same transaction where the table says so."""
         presences: dict[JobKey, Presence] = {}
         while True:
+            reached(Point.BEGIN, delivery.arrival.job)
             with self.store.writing() as connection:
                 decision = _decide(connection, delivery, presences)
                 if isinstance(decision, Execute):

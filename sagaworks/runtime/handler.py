@@ -15,6 +15,7 @@ from sagaworks.errors import Halt, Retry
 from sagaworks.ledger.answers import Answer, Say
 from sagaworks.ledger.call import Delivery
 from sagaworks.ledger.faults import CommitUnknownError, DatabaseUnavailableError
+from sagaworks.ledger.points import Point, reached
 from sagaworks.ledger.protocol import Ledger
 from sagaworks.observe.metrics import WorkerMetrics
 from sagaworks.runtime.backoff import grown
@@ -52,6 +53,7 @@ class Handler:
 
     async def handle(self, held: HeldJob) -> None:
         """Carry out one delivery; whatever happens, the job is answered or left to its lock."""
+        reached(Point.RECEIVED, held.key)
         attempt = self._count_attempt(held.key)
         with logger.contextualize(step=held.task.name, attempt=attempt, job=held.key):
             try:
@@ -88,6 +90,7 @@ class Handler:
             self._metrics.step_seconds.labels(held.task.name).observe(time.perf_counter() - begun)
 
     async def _answered(self, held: HeldJob, answer: Answer) -> None:
+        reached(Point.COMMITTED, held.key)
         level = "WARNING" if answer.say is Say.HALT else "INFO"
         self._tell(held, answer.outcome, answer.code or answer.message, level)
         if answer.say is not Say.NOTHING:

@@ -7,6 +7,8 @@ from typing import Final
 
 from loguru import logger
 
+from sagaworks.ledger.points import Point, reached
+
 PAUSE: Final = 0.25
 """Seconds between two batches."""
 
@@ -42,6 +44,7 @@ class Marks:
             batch, self._rows = self._rows[:_LARGEST], self._rows[_LARGEST:]
             try:
                 await asyncio.get_running_loop().run_in_executor(self._pool, self._write, batch)
+                reached(Point.MARKED)
             except Exception as error:  # noqa: BLE001  marks must not end a worker
                 self._rows = batch + self._rows
                 logger.warning("marks can't be written now: {}", type(error).__name__)

@@ -9,6 +9,7 @@ from grpc import StatusCode
 from loguru import logger
 
 from sagaworks.ledger.answers import Answer, Say
+from sagaworks.ledger.points import Point, reached
 from sagaworks.runtime.backoff import Backoff
 from sagaworks.runtime.commands import NOT_CARRIED_OUT, TRANSIENT, JobCommands, Reply
 from sagaworks.runtime.locks import HeldJob
@@ -107,6 +108,7 @@ class Reports:
         while not held.lost and held.left > margin:
             held.reported = True
             reply = await send(min(_CALL, held.left))
+            reached(Point.REPORTED, held.key)
             if reply.code not in TRANSIENT:
                 break
             await asyncio.sleep(pause.next())
