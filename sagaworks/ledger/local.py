@@ -55,7 +55,7 @@ def run_undo(turns: Turns, undo: Compensation[Any], delivery: Delivery, held: He
     """Carry out a compensation: the undone rows are marked in its own transaction."""
     job = delivery.arrival.job
     reached(Point.BEGIN, job)
-    with turns.store.writing() as connection:
+    with turns.writing() as connection:
         decision = decide_on_undo(connection, delivery)
         reached(Point.CLAIMED, job)
         if isinstance(decision, Answer):

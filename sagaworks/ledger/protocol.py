@@ -2,11 +2,11 @@
 
 One transaction an execution: lock the saga row, decide by the table, claim, effect, answer, commit.
 Nothing is told to the engine before the commit. `decide` has the table, `turns` the lock,
-`local` and `remote` the two kinds of steps, `statements` the SQL.
+`local` and `remote` the two kinds of steps, `group` shares a transaction, `statements` the SQL.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -14,6 +14,7 @@ from sagaworks.ledger import local, remote, statements
 from sagaworks.ledger.answers import Answer
 from sagaworks.ledger.call import Delivery
 from sagaworks.ledger.faults import DatabaseUnavailableError, is_broken_world, reason_of
+from sagaworks.ledger.group import Job, run_group
 from sagaworks.ledger.store import Store
 from sagaworks.ledger.turns import LATE, Held, OwnershipLostError, Probe, Turns
 from sagaworks.saga import JobKey
@@ -57,9 +58,22 @@ class Ledger:
             CommitUnknownError: say nothing; the next delivery sees what happened.
         """
         try:
-            return self._steadily(partial(self._run, task, delivery, held))
+            return self._steadily(partial(_carry_out, self._turns, task, delivery, held))
         except OwnershipLostError:
             return LATE
+
+    def run_group(
+        self, task: Step[..., Any] | Compensation[Any], jobs: Sequence[Job]
+    ) -> list[Answer | None]:
+        """Carry out jobs of one task in one transaction; return their committed answers.
+
+        None stands for a job that is to be run alone, see `sagaworks.ledger.group`.
+
+        Raises:
+            BrokenGroupError: each job is to be run alone; nothing is left behind.
+            CommitUnknownError: say nothing about any of them.
+        """
+        return run_group(self.store, _carry_out, task, jobs)
 
     def mark_counted(self, rows: list[int]) -> None:
         """Note rows whose answer the engine has accepted."""
@@ -71,19 +85,6 @@ class Ledger:
         with self.store.writing() as connection:
             entry = statements.entry_by_id(connection, row)
             statements.report_again(connection, entry, job)
-
-    def _run(
-        self, task: Step[..., Any] | Compensation[Any], delivery: Delivery, held: Held
-    ) -> Answer:
-        if isinstance(task, RemoteCompensation):
-            return remote.run_undo(self._turns, task, delivery)
-        if isinstance(task, Compensation):
-            return local.run_undo(self._turns, task, delivery, held)
-        if task.kind == "read_only":
-            return local.run_reader(self._turns, task, delivery)
-        if isinstance(task, RemoteStep):
-            return remote.run_step(self._turns, task, delivery)
-        return local.run_step(self._turns, task, delivery, held)
 
     def _steadily(self, work: Callable[[], T]) -> T:
         for pause in (*_LOCAL_PAUSES, None):
@@ -98,3 +99,17 @@ class Ledger:
                     raise DatabaseUnavailableError(reason_of(error)) from error
                 time.sleep(pause)
         raise AssertionError
+
+
+def _carry_out(
+    turns: Turns, task: Step[..., Any] | Compensation[Any], delivery: Delivery, held: Held
+) -> Answer:
+    if isinstance(task, RemoteCompensation):
+        return remote.run_undo(turns, task, delivery)
+    if isinstance(task, Compensation):
+        return local.run_undo(turns, task, delivery, held)
+    if task.kind == "read_only":
+        return local.run_reader(turns, task, delivery)
+    if isinstance(task, RemoteStep):
+        return remote.run_step(turns, task, delivery)
+    return local.run_step(turns, task, delivery, held)

@@ -34,7 +34,7 @@ def run_undo(turns: Turns, undo: RemoteCompensation[Any], delivery: Delivery) ->
     """Carry out the call that undoes a remote step."""
     job = delivery.arrival.job
     reached(Point.BEGIN, job)
-    with turns.store.writing() as connection:
+    with turns.writing() as connection:
         decision = decide_on_undo(connection, delivery)
         if isinstance(decision, Answer):
             return decision
@@ -56,7 +56,7 @@ def _finish(turns: Turns, step: RemoteStep[..., Any], delivery: Delivery, intent
     reached(Point.CALL, delivery.arrival.job)
     becomes, encoded = _call(step, delivery, intent)
     reached(Point.CALLED, delivery.arrival.job)
-    with turns.store.writing() as connection:
+    with turns.writing() as connection:
         lock(connection, delivery)
         if statements.entry_by_id(connection, intent.row).state is not State.INTENT:
             return False
@@ -85,7 +85,7 @@ def _undo_call(
         reached(Point.CALL, delivery.arrival.job)
         undo_entry(undo, delivery, answered, None)
         reached(Point.CALLED, delivery.arrival.job)
-    with turns.store.writing() as connection:
+    with turns.writing() as connection:
         lock(connection, delivery)
         if statements.entry_by_id(connection, entry.id).state is State.OPEN:
             _record_undo(connection, undo, answered.answer)

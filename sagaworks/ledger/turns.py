@@ -1,6 +1,7 @@
 """A job's turn: lock the saga row, decide by the table, and act under that lock."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
@@ -38,6 +39,9 @@ Probe = Callable[[JobKey], Presence]
 Held = Callable[[], bool]
 """Says whether the engine still counts the job as ours."""
 
+Writing = Callable[[], AbstractContextManager[Connection]]
+"""Gives a transaction, or a part of one, that is undone if the block ends by an error."""
+
 LATE = Answer(Outcome.LATE, Say.NOTHING)
 
 
@@ -51,11 +55,13 @@ class Turns:
     Args:
         store: the service's database.
         probe: called with no lock held.
+        writing: what a turn is taken in; a transaction of its own by default.
     """
 
-    def __init__(self, store: Store, probe: Probe) -> None:
+    def __init__(self, store: Store, probe: Probe, writing: Writing | None = None) -> None:
         """Keep the database and the way to ask the engine."""
         self.store = store
+        self.writing = writing or store.writing
         self._probe = probe
 
     def decided(
@@ -68,7 +74,7 @@ class Turns:
         presences: dict[JobKey, Presence] = {}
         while True:
             reached(Point.BEGIN, delivery.arrival.job)
-            with self.store.writing() as connection:
+            with self.writing() as connection:
                 decision = _decide(connection, delivery, presences)
                 if isinstance(decision, Execute):
                     return execute(connection, delivery, decision.round)

@@ -5,7 +5,11 @@ from collections.abc import Iterator
 import pytest
 
 pytest.register_assert_rewrite(
-    "tests.stores.faults", "tests.stores.remote", "tests.stores.steps", "tests.stores.undo"
+    "tests.stores.faults",
+    "tests.stores.group",
+    "tests.stores.remote",
+    "tests.stores.steps",
+    "tests.stores.undo",
 )
 
 from tests.stores.shop import fresh_carrier  # noqa: E402  their asserts are rewritten first

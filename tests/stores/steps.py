@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from typing import TypeVar
 
 import pytest
 from sqlmodel import Session
@@ -18,14 +19,16 @@ from tests.stores.world import World
 LAMP = {"sku": "lamp", "quantity": 1}
 HELD_LAMP = b'{"stock_held":{"quantity":1,"sku":"lamp"}}'
 
+T = TypeVar("T")
+
 HELD, UNHELD, GONE = Presence.HELD, Presence.UNHELD, Presence.GONE
 
 
-def at_once(*deliveries: Callable[[], Answer]) -> list[Answer]:
+def at_once(*deliveries: Callable[[], T]) -> list[T]:
     """Run deliveries at the same moment, each on a thread of its own."""
     barrier = Barrier(len(deliveries))
 
-    def run(deliver: Callable[[], Answer]) -> Answer:
+    def run(deliver: Callable[[], T]) -> T:
         barrier.wait()
         return deliver()
 

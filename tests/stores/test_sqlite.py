@@ -16,8 +16,10 @@ from sqlmodel import Session
 from sagaworks import ConfigurationError, Service
 from sagaworks.ledger.answers import Outcome
 from sagaworks.ledger.faults import CommitUnknownError, DatabaseUnavailableError
+from sagaworks.ledger.group import BrokenGroupError
 from sagaworks.ledger.store import Store
 from tests.stores.faults import FaultContract
+from tests.stores.group import GroupContract, order
 from tests.stores.remote import RemoteContract
 from tests.stores.shop import hold_stock
 from tests.stores.steps import LAMP, StepContract
@@ -57,6 +59,9 @@ class TestRemoteOnSQLite(RemoteContract): ...
 
 
 class TestFaultsOnSQLite(FaultContract): ...
+
+
+class TestGroupsOnSQLite(GroupContract): ...
 
 
 # A database that can't do its work.
@@ -135,6 +140,31 @@ def test_a_commit_that_certainly_failed_is_tried_again(world: World) -> None:
 
     assert answer.outcome is Outcome.EXECUTED
     assert world.available == 4
+
+
+def test_a_groups_commit_whose_end_is_unknown_is_silence_about_all_of_it(world: World) -> None:
+    world.stock(count=5)
+    commit_fails(world, sqlite3.SQLITE_IOERR_FSYNC, committed=True)
+
+    with pytest.raises(CommitUnknownError):
+        world.ledger.run_group(hold_stock, [order(1), order(2)])
+
+    assert world.available == 3
+    again = world.ledger.run_group(hold_stock, [order(1), order(2)])
+    assert [answer and answer.outcome for answer in again] == [Outcome.REPLAYED] * 2
+
+
+def test_a_groups_commit_that_certainly_failed_leaves_each_job_to_be_run_alone(
+    world: World,
+) -> None:
+    world.stock(count=5)
+    commit_fails(world, sqlite3.SQLITE_FULL, committed=False)
+
+    with pytest.raises(BrokenGroupError):
+        world.ledger.run_group(hold_stock, [order(1), order(2)])
+
+    assert world.available == 5
+    assert world.rows == []
 
 
 def test_a_constraint_checked_at_the_commit_is_a_bug_and_not_an_unknown_commit(

@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from sagaworks.ledger import statements
 from sagaworks.ledger.answers import Answer
+from sagaworks.ledger.call import Delivery
 from sagaworks.ledger.decide import Presence
 from sagaworks.ledger.migration import create_ledger
 from sagaworks.ledger.protocol import Ledger
@@ -85,19 +86,9 @@ class World:
         held: Held = lambda: True,
     ) -> Answer:
         """Hand a job to the ledger, as the runtime does."""
-        message = SimpleNamespace(
-            key=job,
-            type=task.job_type,
-            processInstanceKey=instance,
-            bpmnProcessId="place_order",
-            elementId=task.name,
-            elementInstanceKey=1000 + job,
-            retries=3,
-            deadline=int((time.time() + 15) * 1000),
-            variables=json.dumps({"saga_key": saga, **(variables or {})}),
-            customHeaders=json.dumps(headers or {}),
+        delivery = delivery_to(
+            task, variables, job=job, saga=saga, instance=instance, headers=headers
         )
-        delivery = delivery_of(task, message, attempt=1, tenant=TENANT)
         return self.ledger.run(task, delivery, held)
 
     @property
@@ -140,6 +131,31 @@ class World:
     def in_doubt(self, older_than_seconds: float = 0) -> int:
         with self.store.reading() as connection:
             return statements.count_in_doubt(connection, older_than_seconds)
+
+
+def delivery_to(
+    task: Task,
+    variables: Mapping[str, object] | None = None,
+    *,
+    job: int = 1,
+    saga: str = ORDER,
+    instance: int = 1,
+    headers: Mapping[str, str] | None = None,
+) -> Delivery:
+    """Return what the runtime makes of a job."""
+    message = SimpleNamespace(
+        key=job,
+        type=task.job_type,
+        processInstanceKey=instance,
+        bpmnProcessId="place_order",
+        elementId=task.name,
+        elementInstanceKey=1000 + job,
+        retries=3,
+        deadline=int((time.time() + 15) * 1000),
+        variables=json.dumps({"saga_key": saga, **(variables or {})}),
+        customHeaders=json.dumps(headers or {}),
+    )
+    return delivery_of(task, message, attempt=1, tenant=TENANT)
 
 
 def migrate(url: str) -> None:

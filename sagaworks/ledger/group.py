@@ -1,0 +1,148 @@
+"""Several jobs of one task in one transaction: a savepoint each, one commit for all of them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import Context, copy_context
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final, NoReturn
+
+from loguru import logger
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from sagaworks.codec import encode
+from sagaworks.ledger.answers import Answer, Say
+from sagaworks.ledger.call import Delivery
+from sagaworks.ledger.faults import CommitUnknownError
+from sagaworks.ledger.statements import LostRowError
+from sagaworks.ledger.store import Store
+from sagaworks.ledger.turns import LATE, Held, OwnershipLostError, Turns
+from sagaworks.saga import JobKey
+from sagaworks.step import Compensation, Step
+
+_GROUP: Final = "sagaworks_group"
+_JOB: Final = "sagaworks_job"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One job of a group.
+
+    Attributes:
+        held: says whether the engine still counts the job as ours; asked before the commit.
+        context: what the step runs in, so that each line it logs names its own saga.
+    """
+
+    delivery: Delivery
+    held: Held = lambda: True
+    context: Context = field(default_factory=copy_context)
+
+
+CarryOut = Callable[[Turns, Step[..., Any] | Compensation[Any], Delivery, Held], Answer]
+
+
+class BrokenGroupError(Exception):
+    """The group's transaction is lost, or may not commit; nothing of it is left behind."""
+
+
+class _AloneError(Exception):
+    """The engine must be asked about this job, which no transaction may wait for."""
+
+
+def can_share(task: Step[..., Any] | Compensation[Any]) -> bool:
+    """Say whether jobs of the task may be grouped: what only reads, or calls outside, may not."""
+    return not task.remote and (isinstance(task, Compensation) or task.kind != "read_only")
+
+
+def run_group(
+    store: Store,
+    carry_out: CarryOut,
+    task: Step[..., Any] | Compensation[Any],
+    jobs: Sequence[Job],
+) -> list[Answer | None]:
+    """Carry out jobs of one task together; return their committed answers, in the jobs' order.
+
+    None stands for a job that has left nothing behind and is to be run alone, where its error, if
+    it is one, is met as ever.
+
+    Raises:
+        BrokenGroupError: nothing is left behind; each job is to be run alone.
+        CommitUnknownError: say nothing about any of them.
+    """
+    answers: dict[int, Answer | None] = {}
+    try:
+        with store.writing() as connection:
+            connection.exec_driver_sql(f"SAVEPOINT {_GROUP}")
+            for place in sorted(range(len(jobs)), key=lambda at: _order(jobs[at])):
+                answers[place] = _answer(store, connection, carry_out, task, jobs[place])
+            for place, answer in answers.items():
+                _demand_held(jobs[place], answer)
+            # Fails where the transaction that began here isn't the one that would commit: a step
+            # may swallow a deadlock, after which MariaDB has undone all and begun anew.
+            connection.exec_driver_sql(f"RELEASE SAVEPOINT {_GROUP}")
+    except CommitUnknownError:
+        raise
+    except Exception as error:
+        raise BrokenGroupError(type(error).__name__) from error
+    return [answers[place] for place in range(len(jobs))]
+
+
+def _order(job: Job) -> tuple[bytes, str, str]:
+    """Groups meet the same rows in the same order: those the inputs name, then the sagas' own."""
+    inputs = [*job.delivery.variables.values()]
+    return encode(inputs), job.delivery.arrival.tenant, job.delivery.arrival.saga_key
+
+
+def _answer(
+    store: Store,
+    connection: Connection,
+    carry_out: CarryOut,
+    task: Step[..., Any] | Compensation[Any],
+    job: Job,
+) -> Answer | None:
+    turns = Turns(store, _no_probe, partial(_savepoint, connection))
+    try:
+        return job.context.run(carry_out, turns, task, job.delivery, job.held)
+    except OwnershipLostError:
+        return LATE
+    except (DBAPIError, LostRowError, BrokenGroupError):
+        raise
+    except Exception as error:  # noqa: BLE001  alone, it is met where errors are told
+        logger.debug("{} of a group: alone, for {}", task.name, type(error).__name__)
+        _roll_back(connection)
+        return None
+
+
+def _demand_held(job: Job, answer: Answer | None) -> None:
+    """Refuse to commit what a job did that was taken away since: one can't be undone without all.
+
+    Raises:
+        BrokenGroupError: it was.
+    """
+    if answer and answer.say is not Say.NOTHING and not job.held():
+        raise BrokenGroupError("a job was taken away")
+
+
+@contextmanager
+def _savepoint(connection: Connection) -> Iterator[Connection]:
+    # Set anew for each job and never released: the commit ends them all, a statement fewer a job.
+    connection.exec_driver_sql(f"SAVEPOINT {_JOB}")
+    try:
+        yield connection
+    except DBAPIError:
+        raise
+    except BaseException:
+        _roll_back(connection)
+        raise
+
+
+def _roll_back(connection: Connection) -> None:
+    try:
+        connection.exec_driver_sql(f"ROLLBACK TO SAVEPOINT {_JOB}")
+    except SQLAlchemyError as error:
+        raise BrokenGroupError("the transaction was ended by a step") from error
+
+
+def _no_probe(_job: JobKey) -> NoReturn:
+    raise _AloneError
