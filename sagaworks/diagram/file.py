@@ -15,13 +15,18 @@ LARGEST: Final = 5_000_000
 """Bytes. The engine's own limit for a deployment is 4 MB; nobody draws more."""
 
 
-def read_xml(path: Path) -> Node:
+def read_xml(path: Path, content: bytes | None = None) -> Node:
     """Return the root of a BPMN file; reads no other file and no network, whatever it says.
+
+    Args:
+        path: the file; with `content`, only its name in messages.
+        content: the file's, where it comes from elsewhere.
 
     Raises:
         ContractError: naming file, line and what is wrong.
     """
-    content = _read(path)
+    if content is None:
+        content = _read(path)
     parser = XMLParser(
         resolve_entities=False,
         no_network=True,

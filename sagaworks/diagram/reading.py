@@ -16,13 +16,17 @@ ZEEBE: Final = "{http://camunda.org/schema/zeebe/1.0}"
 DEFINITION: Final = "EventDefinition"
 
 
-def read_diagram(path: Path) -> Diagram:
+def read_diagram(path: Path, content: bytes | None = None) -> Diagram:
     """Read a `.bpmn` file.
+
+    Args:
+        path: the file; with `content`, only its name.
+        content: the file's, where it comes from elsewhere: from an engine's records.
 
     Raises:
         ContractError: it can't be one; each problem one line with file and line number.
     """
-    root = read_xml(path)
+    root = read_xml(path, content)
     process = _the_process(root, path)
     _refuse_double_ids(root, path)
     handlers = _handlers(process)

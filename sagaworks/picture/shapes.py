@@ -54,6 +54,8 @@ def draw_line(
     path = "M" + "L".join(f"{x:g} {y:g}" for x, y in points)
     style: dict[str, Any] = {"fill": "none", "stroke": paint.line, **stroke(3 if marked else 2)}
     if kind_of(element) == "sequenceFlow":
+        if paint.dashes:
+            style["stroke_dasharray"] = paint.dashes
         add(group, "path", d=path, stroke_linejoin="round", **style)
         _draw_arrow(group, points, paint)
     else:

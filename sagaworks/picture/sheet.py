@@ -7,7 +7,7 @@ from lxml.etree import Element, tostring
 from lxml.etree import _Element as Node
 
 from sagaworks.diagram import BPMN, read_xml
-from sagaworks.picture.paint import PAINTS, PLAIN, Marks, Paint
+from sagaworks.picture.paint import PAINTS, PLAIN, Mark, Marks, Paint
 from sagaworks.picture.shapes import (
     draw_badge,
     draw_line,
@@ -30,17 +30,18 @@ LABEL_WIDTH: Final = 90
 """Pixels after which the Modeler breaks a label that stands beside its shape."""
 
 
-def draw(diagram_path: Path, marks: Marks | None = None) -> str:
+def draw(diagram_path: Path, marks: Marks | None = None, *, content: bytes | None = None) -> str:
     """Return the diagram as SVG.
 
     Args:
         diagram_path: a `.bpmn` file with a layout, as the Modeler saves it.
         marks: by element id, those of flows too; ids that aren't drawn are passed over.
+        content: the file's, where it comes from elsewhere.
 
     Raises:
         ContractError: the file is no diagram.
     """
-    root = read_xml(diagram_path)
+    root = read_xml(diagram_path, content)
     sheet = _Sheet(root, marks or {})
     shapes = list(root.iter(f"{DI}BPMNShape"))
     for shape in shapes:
@@ -60,6 +61,7 @@ class _Sheet:
     def __init__(self, root: Node, marks: Marks) -> None:
         self.elements = {node.get("id"): node for node in root.iter() if node.get("id")}
         self.marks = marks
+        self.compensation_events = _compensation_events(root)
         self.title = next((one.get("name", "") for one in root.iter(f"{BPMN}process")), "")
         self.shapes = Element("g")
         self.words = Element("g")
@@ -118,11 +120,26 @@ class _Sheet:
         return element is not None and element.get("attachedToRef") is not None
 
     def paint(self, drawn: Node) -> Paint:
-        mark = self.marks.get(drawn.get("bpmnElement"))
+        mark = self.mark(drawn)
         return PAINTS[mark.state] if mark else PLAIN
 
     def is_marked(self, drawn: Node) -> bool:
-        return drawn.get("bpmnElement") in self.marks
+        return self.mark(drawn) is not None
+
+    def mark(self, drawn: Node) -> Mark | None:
+        id_ = drawn.get("bpmnElement")
+        return self.marks.get(id_) or self.marks.get(self.compensation_events.get(id_, ""))
+
+
+def _compensation_events(root: Node) -> dict[str, str]:
+    """Return by id each association that leads to a handler, with the event it begins at."""
+    events = {one.get("id") for one in root.iter(f"{BPMN}boundaryEvent")}
+    associations = root.iter(f"{BPMN}association")
+    return {
+        one.get("id"): one.get("sourceRef")
+        for one in associations
+        if one.get("sourceRef") in events
+    }
 
 
 def _box(bounds: Node | None) -> Box | None:
