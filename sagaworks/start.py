@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final, ParamSpec, Self, TypeVar
 
 from loguru import logger
-from sqlalchemy import ColumnElement, Connection, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, delete, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from sagaworks.codec import Json, to_json
@@ -20,7 +20,7 @@ from sagaworks.errors import ContractError, EngineError, SagaworksError
 from sagaworks.ledger.faults import CommitUnknownError, is_broken_world, reason_of
 from sagaworks.ledger.statements import SagaRow, lock_saga
 from sagaworks.ledger.store import Store
-from sagaworks.ledger.tables import saga, utc_now
+from sagaworks.ledger.tables import age_of, saga, utc_now
 from sagaworks.project import Project
 from sagaworks.runtime.backoff import Backoff
 from sagaworks.runtime.deliveries import digest, why_not_a_key
@@ -201,8 +201,8 @@ class Starter:
 
     def _take_over(self, order: _Order) -> bool:
         """Take a reservation whose starter has died; the database's clock tells its age."""
-        age = (func.julianday(utc_now()) - func.julianday(saga.c.starting_at)) * 86400.0
-        change = update(saga).where(*self._unbound(order), age > _LEASE)
+        left = age_of(saga.c.starting_at) > _LEASE
+        change = update(saga).where(*self._unbound(order), left)
         with self._store.writing() as connection:
             taken = change.values(starting_at=utc_now()).returning(saga.c.saga_key)
             return bool(connection.execute(taken).all())

@@ -5,8 +5,55 @@ from typing import Final
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+Code = int | str
+
 _SQLITE_WORLD: Final = frozenset({5, 6, 7, 8, 10, 13, 14, 15})
 """SQLite's BUSY LOCKED NOMEM READONLY IOERR FULL CANTOPEN PROTOCOL (sqlite.org/rescode)."""
+
+_SQLITE_UNDONE: Final = frozenset({5, 13, 19})
+"""BUSY FULL CONSTRAINT: at a COMMIT they leave the transaction open; our rollback undoes it."""
+
+_POSTGRESQL_WORLD: Final = frozenset(
+    {
+        "25006",  # read_only_sql_transaction: a standby, before or after a failover
+        "40001",  # serialization_failure
+        "40P01",  # deadlock_detected
+        "55P03",  # lock_not_available: it waited as long as it may
+    }
+)
+"""Beside whole classes (postgresql.org/docs/current/errcodes-appendix)."""
+
+_POSTGRESQL_WORLDS: Final = (
+    "08",  # connection exceptions
+    "53",  # insufficient resources: disk full, out of memory, too many connections
+    "57P",  # operator intervention: shutdown, crash, starting up, idle too long
+    "58",  # system errors: I/O
+)
+
+_IDLE_TOO_LONG: Final = "25P03"
+
+_FAILED_TRANSACTION: Final = "25P02"
+
+_MARIADB_WORLD: Final = frozenset(
+    {
+        1021, 1026, 1114,  # disk full, error writing a file, table full
+        1037, 1038, 1041,  # out of memory
+        1040, 1203, 1226,  # too many connections: of all, of this user, in this hour
+        1044, 1045, 1049, 1129, 1130,  # this user, database or host isn't let in (any more)
+        1053, 1077, 1927,  # shutting down, this connection ended
+        1030, 1180,  # the storage engine, or its commit, failed
+        1205, 1213,  # waited for a lock as long as it may, deadlock
+        1290, 1792, 1836,  # read-only: the server, as after a failover
+        2002, 2003, 2005, 2006, 2013, 2014, 2055,  # no connection, or it was lost
+    }
+)  # fmt: skip
+"""MariaDB's numbers (mariadb.com/kb/en/mariadb-error-code-reference), and the client's own."""
+
+_MARIADB_UNDONE: Final = frozenset({1213, 1290})
+"""At a COMMIT: refused by a cluster's other nodes, by a server that became read-only."""
+
+_FORBIDDEN_WRITE: Final[frozenset[Code]] = frozenset({8, "25006", 1792})
+"""A write in a transaction that only reads."""
 
 
 class CommitUnknownError(Exception):
@@ -29,26 +76,60 @@ def is_broken_world(error: BaseException) -> bool:
         return False
     if error.connection_invalidated or isinstance(error, InterfaceError):
         return True
-    return isinstance(error, OperationalError) and _sqlite_says_so(error)
+    code = _code(error)
+    if isinstance(code, str):
+        known = code in _POSTGRESQL_WORLD or code == _IDLE_TOO_LONG
+        return known or code.startswith(_POSTGRESQL_WORLDS)
+    if _is_sqlite(error):
+        return code in _SQLITE_WORLD
+    # psycopg gives a connection that it couldn't open no code.
+    return code in _MARIADB_WORLD or _is_unopened(error)
 
 
 def is_forbidden_write(error: BaseException) -> bool:
     """Say whether something was to be written in a transaction that only reads."""
-    read_only = 8
-    return isinstance(error, DBAPIError) and _sqlite_code(error) == read_only
+    return isinstance(error, DBAPIError) and _code(error) in _FORBIDDEN_WRITE
+
+
+def is_aftermath(error: BaseException) -> bool:
+    """Say whether an earlier error, which the step swallowed, has ended the transaction."""
+    return isinstance(error, DBAPIError) and _code(error) == _FAILED_TRANSACTION
+
+
+def is_certainly_undone(error: DBAPIError) -> bool:
+    """Say whether a COMMIT that failed with this can't have taken place."""
+    code = _code(error)
+    if isinstance(code, str):
+        # PostgreSQL answers ERROR only while it can still roll back; later it's FATAL, or silence.
+        severity = getattr(getattr(error.orig, "diag", None), "severity_nonlocalized", None)
+        return severity == "ERROR" and not error.connection_invalidated
+    return code in (_SQLITE_UNDONE if _is_sqlite(error) else _MARIADB_UNDONE)
 
 
 def reason_of(error: BaseException) -> str:
     """Return the database's own words, without the statement and its values."""
     original = error.orig if isinstance(error, DBAPIError) else error
+    code = _code(error) if isinstance(error, DBAPIError) else None
+    if isinstance(code, int) and not _is_sqlite(error) and len(getattr(original, "args", ())) > 1:
+        return str(original.args[1]).partition("\n")[0]  # type: ignore[union-attr]
     return str(original).partition("\n")[0]
 
 
-def _sqlite_says_so(error: DBAPIError) -> bool:
-    return _sqlite_code(error) in _SQLITE_WORLD
+def _code(error: DBAPIError) -> Code | None:
+    """Return psycopg's SQLSTATE, SQLite's primary result code or MariaDB's number."""
+    sqlstate: str | None = getattr(error.orig, "sqlstate", None)
+    if sqlstate is not None:
+        return sqlstate
+    if _is_sqlite(error):
+        # The low byte is the primary result code; extended codes add detail above it.
+        return int(error.orig.sqlite_errorcode) & 0xFF  # type: ignore[union-attr]
+    number = error.orig.args[0] if error.orig is not None and error.orig.args else None
+    return number if isinstance(number, int) else None
 
 
-def _sqlite_code(error: DBAPIError) -> int | None:
-    code: int | None = getattr(error.orig, "sqlite_errorcode", None)
-    # The low byte is the primary result code; extended codes add detail above it.
-    return None if code is None else code & 0xFF
+def _is_sqlite(error: BaseException) -> bool:
+    return hasattr(getattr(error, "orig", None), "sqlite_errorcode")
+
+
+def _is_unopened(error: DBAPIError) -> bool:
+    return hasattr(error.orig, "sqlstate") and isinstance(error, OperationalError)

@@ -13,7 +13,12 @@ from typing import Any, Final, TypeVar
 from sagaworks.ledger import local, remote, statements
 from sagaworks.ledger.answers import Answer
 from sagaworks.ledger.call import Delivery
-from sagaworks.ledger.faults import DatabaseUnavailableError, is_broken_world, reason_of
+from sagaworks.ledger.faults import (
+    DatabaseUnavailableError,
+    is_aftermath,
+    is_broken_world,
+    reason_of,
+)
 from sagaworks.ledger.group import Job, run_group
 from sagaworks.ledger.store import Store
 from sagaworks.ledger.turns import LATE, Held, OwnershipLostError, Probe, Turns
@@ -91,9 +96,10 @@ class Ledger:
             try:
                 return work()
             except Exception as error:
-                if not (is_broken_world(error) or isinstance(error, statements.LostRowError)):
+                swallowed = isinstance(error, statements.LostRowError) or is_aftermath(error)
+                if not (swallowed or is_broken_world(error)):
                     raise
-                if pause is None and isinstance(error, statements.LostRowError):
+                if pause is None and swallowed:
                     raise
                 if pause is None:
                     raise DatabaseUnavailableError(reason_of(error)) from error

@@ -10,21 +10,19 @@ from typing import Any, Final
 
 from sqlalchemy import (
     Connection,
-    Insert,
     Update,
     bindparam,
     case,
     func,
     insert,
-    literal,
     select,
     update,
 )
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from sagaworks.errors import SagaworksError
 from sagaworks.ledger.rows import Arrival, Entry, State, entry_of
-from sagaworks.ledger.tables import ledger, saga, utc_now
+from sagaworks.ledger.sagarow import LOCK, RESERVE
+from sagaworks.ledger.tables import age_of, ledger, utc_now
 from sagaworks.saga import JobKey, SagaKey
 
 
@@ -43,29 +41,6 @@ class SagaRow:
     start_digest: str | None
     is_new: bool
 
-
-def _upsert_saga(**constants: Any) -> Insert:  # noqa: ANN401  SQL expressions
-    upsert = sqlite_insert(saga).values(touched=1, created_at=utc_now(), **constants)
-    offered = upsert.excluded
-    kept = {
-        "touched": saga.c.touched + 1,
-        "process_instance": func.coalesce(saga.c.process_instance, offered.process_instance),
-        # A saga that was started elsewhere, without one, doesn't get the digest of who asks for it.
-        "start_digest": case(
-            (
-                saga.c.process_instance.is_(None),
-                func.coalesce(saga.c.start_digest, offered.start_digest),
-            ),
-            else_=saga.c.start_digest,
-        ),
-    }
-    upsert = upsert.on_conflict_do_update(index_elements=["tenant", "saga_key"], set_=kept)
-    return upsert.returning(saga.c.process_instance, saga.c.start_digest, saga.c.touched)
-
-
-_LOCK_SAGA: Final = _upsert_saga()
-
-_RESERVE_SAGA: Final = _upsert_saga(starting_at=utc_now())
 
 _ENTRIES: Final = (
     select(ledger)
@@ -87,11 +62,8 @@ _CLAIM: Final = (
 
 _FENCE: Final = _CLAIM.values(answered_at=utc_now(), counted_at=utc_now())
 
-# RETURNING, never rowcount: psycopg doesn't tell a miss by it (measured).
-_CHANGE: Final = (
-    update(ledger)
-    .where(ledger.c.id == bindparam("row"), ledger.c.state == bindparam("was"))
-    .returning(ledger.c.id)
+_CHANGE: Final = update(ledger).where(
+    ledger.c.id == bindparam("row"), ledger.c.state == bindparam("was")
 )
 
 _ANSWER: Final = _CHANGE.values(
@@ -108,6 +80,9 @@ _UNDO: Final = _CHANGE.values(
     undone_by=func.coalesce(ledger.c.undone_by, bindparam("job")),
     undone_at=utc_now(),
 )
+
+_TOLD: Final = {change: change.returning(ledger.c.id) for change in (_ANSWER, _UNDO)}
+"""The same, telling which rows they hit."""
 
 _BEGIN_UNDO: Final = (
     update(ledger)
@@ -133,8 +108,7 @@ _IN_DOUBT: Final = (
     .where(
         ledger.c.counted_at.is_(None),
         ledger.c.state.in_((State.OPEN, State.INTENT)),
-        (func.julianday(utc_now()) - func.julianday(ledger.c.created_at)) * literal(86400.0)
-        > bindparam("seconds"),
+        age_of(ledger.c.created_at) > bindparam("seconds"),
     )
 )
 
@@ -156,8 +130,8 @@ def lock_saga(  # noqa: PLR0913  a row's columns
         "process_id": process_id,
         "start_digest": start_digest,
     }
-    upsert = _RESERVE_SAGA if process_instance is None else _LOCK_SAGA
-    found = connection.execute(upsert, offered).one()
+    upserts = RESERVE if process_instance is None else LOCK
+    found = connection.execute(upserts[connection.dialect.name], offered).one()
     return SagaRow(found[0], found[1], found[2] == 1)
 
 
@@ -242,5 +216,13 @@ def count_in_doubt(connection: Connection, older_than_seconds: float) -> int:
 
 
 def _hit_one(connection: Connection, change: Update, values: dict[str, Any]) -> None:
-    if len(connection.execute(change, values).all()) != 1:
+    if _hits(connection, change, values) != 1:
         raise LostRowError("the ledger's row is gone; everything was rolled back")
+
+
+def _hits(connection: Connection, change: Update, values: dict[str, Any]) -> int:
+    if connection.dialect.name == "mariadb":
+        # It has no UPDATE … RETURNING, and counts what it found: docs/decisions/0006.
+        return connection.execute(change, values).rowcount
+    # RETURNING, never rowcount: psycopg doesn't tell a miss by it (measured).
+    return len(connection.execute(_TOLD[change], values).all())

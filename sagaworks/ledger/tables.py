@@ -7,6 +7,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     DateTime,
+    Float,
     Index,
     Integer,
     LargeBinary,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
+from sqlalchemy.dialects.mysql import DATETIME, LONGBLOB
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import FunctionElement
 
@@ -30,6 +32,16 @@ LONGEST_TENANT: Final = 31
 metadata = MetaData()
 
 _Id = BigInteger().with_variant(Integer, "sqlite")
+_At = DateTime().with_variant(DATETIME(fsp=6), "mariadb")
+# MariaDB's BLOB ends at 64 KB.
+_Bytes = LargeBinary().with_variant(LONGBLOB(), "mariadb")
+
+_MARIADB: Final[dict[str, Any]] = {
+    "mariadb_engine": "InnoDB",
+    "mariadb_default_charset": "utf8mb4",
+    # By the default collation Order-42 is order-42, and a trailing blank is nothing (measured).
+    "mariadb_collate": "utf8mb4_nopad_bin",
+}
 
 
 class utc_now(FunctionElement[Any]):  # noqa: N801  reads as a function in a statement
@@ -44,7 +56,45 @@ def _sqlite_now(*_: object, **__: object) -> str:
     return "strftime('%Y-%m-%d %H:%M:%f', 'now')"
 
 
-version = Table("sagaworks_version", metadata, Column("version", Integer, primary_key=True))
+@compiles(utc_now, "postgresql")
+def _postgresql_now(*_: object, **__: object) -> str:
+    # now() is the transaction's begin: before it waited for the saga row.
+    return "timezone('utc', clock_timestamp())"
+
+
+@compiles(utc_now, "mariadb")
+def _mariadb_now(*_: object, **__: object) -> str:
+    return "utc_timestamp(6)"
+
+
+class age_of(FunctionElement[Any]):  # noqa: N801  reads as a function in a statement
+    """How many seconds ago a moment was, by the database's clock."""
+
+    type = Float()
+    inherit_cache = True
+
+
+@compiles(age_of, "sqlite")
+def _sqlite_age(element: Any, compiler: Any, **options: Any) -> str:  # noqa: ANN401
+    moment = compiler.process(element.clauses, **options)
+    return f"((julianday('now') - julianday({moment})) * 86400.0)"
+
+
+@compiles(age_of, "postgresql")
+def _postgresql_age(element: Any, compiler: Any, **options: Any) -> str:  # noqa: ANN401
+    moment = compiler.process(element.clauses, **options)
+    return f"extract(epoch FROM timezone('utc', clock_timestamp()) - {moment})"
+
+
+@compiles(age_of, "mariadb")
+def _mariadb_age(element: Any, compiler: Any, **options: Any) -> str:  # noqa: ANN401
+    moment = compiler.process(element.clauses, **options)
+    return f"(timestampdiff(MICROSECOND, {moment}, utc_timestamp(6)) / 1000000)"
+
+
+version = Table(
+    "sagaworks_version", metadata, Column("version", Integer, primary_key=True), **_MARIADB
+)
 
 saga = Table(
     "sagaworks_saga",
@@ -55,10 +105,11 @@ saga = Table(
     Column("process_instance", BigInteger),
     Column("process_id", String(255), nullable=False),
     Column("start_digest", String(64)),
-    Column("starting_at", DateTime),
+    Column("starting_at", _At),
     # Writing it is the lock: within one service the jobs of one saga go one after another.
     Column("touched", Integer, nullable=False),
-    Column("created_at", DateTime, nullable=False),
+    Column("created_at", _At, nullable=False),
+    **_MARIADB,
 )
 
 ledger = Table(
@@ -79,15 +130,16 @@ ledger = Table(
     Column("loop_counter", Integer),
     Column("inputs", String(64), nullable=False),
     # A remote step's inputs, so that whoever meets its intent can finish the same call.
-    Column("request", LargeBinary),
-    Column("answer", LargeBinary),
+    Column("request", _Bytes),
+    Column("answer", _Bytes),
     Column("reports", Integer, nullable=False),
     Column("throw_accepted", Boolean, nullable=False),
     Column("undone_by", BigInteger),
-    Column("created_at", DateTime, nullable=False),
-    Column("answered_at", DateTime),
-    Column("undone_at", DateTime),
-    Column("counted_at", DateTime),
+    Column("created_at", _At, nullable=False),
+    Column("answered_at", _At),
+    Column("undone_at", _At),
+    Column("counted_at", _At),
     UniqueConstraint("tenant", "saga_key", "step", "each", "round", name="sagaworks_one_execution"),
     Index("sagaworks_uncounted", "counted_at", "state"),
+    **_MARIADB,
 )

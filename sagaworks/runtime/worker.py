@@ -73,7 +73,9 @@ class Worker:
         self.service = service
         self.settings = settings
         self.metrics = WorkerMetrics(registry or CollectorRegistry())
-        self.store = Store(settings.database_url(service.name), pool_size=settings.threads)
+        self.store = Store(
+            settings.database_url(service.name), pool_size=settings.threads, wait=settings.lock
+        )
         self.slots = Slots(settings.threads)
         self._lock = settings.lock.total_seconds()
         self._clock = LockClock()

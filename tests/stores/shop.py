@@ -14,13 +14,13 @@ class Table(SQLModel, registry=registry()):
 
 
 class Shelf(Table, table=True):
-    sku: str = Field(primary_key=True)
+    sku: str = Field(primary_key=True, max_length=64)
     available: int
 
 
 class Parcel(Table, table=True):
     id: int | None = Field(default=None, primary_key=True)
-    line: str
+    line: str = Field(max_length=64)
 
 
 class StockHeld(SQLModel):

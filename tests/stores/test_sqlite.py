@@ -254,7 +254,7 @@ def test_a_ledger_of_another_version_is_named(database_url: str, version: int) -
     assert f"the ledger is version {version}, this worker needs 1" in said
 
 
-@pytest.mark.parametrize("url", ["postgresql://shop:secret@db/shop", "shop.db", ""])
+@pytest.mark.parametrize("url", ["oracle://shop:secret@db/shop", "shop.db", ""])
 def test_a_url_that_is_none_of_ours_is_refused_without_its_password(url: str) -> None:
     with pytest.raises(ConfigurationError, match="sqlite:///") as refused:
         Store(url)

@@ -1,0 +1,127 @@
+"""What the ledger asks of a database, whichever it is."""
+
+from contextlib import AbstractContextManager, nullcontext
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event
+from sqlalchemy.engine import URL
+
+from sagaworks.errors import ConfigurationError
+
+READS = "sagaworks_reads"
+"""The execution option of a connection whose transaction only reads."""
+
+
+ENDED = "sagaworks_ended"
+"""In a pooled connection's info: its last transaction was committed, or rolled back, for sure."""
+
+
+class Database:
+    """A kind of database, and where one of it is.
+
+    Args:
+        url: with the driver's name or without.
+        wait: how long a transaction may wait for a lock, or stand idle.
+
+    Attributes:
+        drivers: what a URL may name, the usual one first.
+        extra: the package's extra that brings the driver.
+        turn: held while a transaction writes, where the database lets one writer in at a time.
+
+    Raises:
+        ConfigurationError: the URL names a driver that the ledger isn't made for.
+    """
+
+    drivers: ClassVar[tuple[str, ...]]
+    extra: ClassVar[str | None] = None
+
+    def __init__(self, url: URL, wait: timedelta) -> None:
+        """Open nothing yet."""
+        if "+" not in url.drivername:
+            url = url.set(drivername=self.drivers[0])
+        self.url = url
+        self.name = url.render_as_string(hide_password=True)
+        self.wait = wait
+        self.turn: AbstractContextManager[Any] = nullcontext()
+        if url.drivername not in self.drivers:
+            ours = " or ".join(self.drivers)
+            raise ConfigurationError(f"{self.name}: the ledger's driver is {ours}")
+
+    def engine(self, pool_size: int) -> Engine:
+        """Return an engine whose transactions are as the ledger needs them.
+
+        Raises:
+            ConfigurationError: the driver isn't installed.
+        """
+        try:
+            # An error's text ends in logs, and a statement's parameters are the saga's variables.
+            engine = create_engine(self.url, hide_parameters=True, **self.options(pool_size))
+        except ModuleNotFoundError as error:
+            remedy = f"pip install 'sagaworks[{self.extra}]'"
+            raise ConfigurationError(f"{self.name}: {error.name} is missing; {remedy}") from None
+        self.listen(engine)
+        return engine
+
+    def listen(self, engine: Engine) -> None:
+        """Prepare the engine's connections, and begin its transactions."""
+        event.listen(engine, "connect", self._connected)
+        event.listen(engine, "begin", self._begun)
+        event.listen(engine, "handle_error", self._quieten)
+
+    def options(self, pool_size: int) -> dict[str, Any]:
+        """Return what `create_engine` is told."""
+        # Two more than threads: the marks and the metrics have theirs.
+        return {
+            "pool_size": pool_size + 2,
+            "max_overflow": 0,
+            "pool_timeout": self.wait.total_seconds(),
+        }
+
+    def discreet(self, error: BaseException) -> tuple[object, ...]:
+        """Return a driver's error's arguments without the values that its text may tell."""
+        return error.args
+
+    def prepare(self, connection: Any) -> None:  # noqa: ANN401  a DBAPI connection
+        """Set up a new connection; once, not in every transaction."""
+
+    def begin(self, connection: Connection, *, reads: bool) -> None:
+        """Begin a transaction, where the driver doesn't by itself."""
+
+    def finish_reading(self, connection: Connection) -> None:
+        """Make a connection that has read able to write again."""
+
+    def check_place(self) -> None:
+        """Return if there is a database at the URL, as far as can be told without opening it.
+
+        Raises:
+            ConfigurationError: what is missing.
+        """
+
+    def check_promises(self, connection: Connection) -> None:
+        """Return if what this database commits stays committed.
+
+        Raises:
+            ConfigurationError: the setting that must change.
+        """
+
+    def refuse_replaced(self, engine: Engine) -> None:
+        """Notice that the database isn't the one that was opened.
+
+        Raises:
+            DatabaseReplacedError: the next transaction opens what is there now.
+        """
+
+    def _connected(self, connection: Any, _record: object) -> None:  # noqa: ANN401
+        self.prepare(connection)
+
+    def _quieten(self, context: ExceptionContext) -> None:
+        error, wrapped = context.original_exception, context.sqlalchemy_exception
+        error.args = self.discreet(error)
+        if wrapped is not None:
+            kind = type(error)
+            wrapped.args = (f"({kind.__module__}.{kind.__name__}) {error}", *wrapped.args[1:])
+
+    def _begun(self, connection: Connection) -> None:
+        connection.info.pop(ENDED, None)
+        self.begin(connection, reads=connection.get_execution_options().get(READS, False))

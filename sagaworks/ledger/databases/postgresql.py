@@ -1,0 +1,103 @@
+"""PostgreSQL, through psycopg 3."""
+
+from datetime import timedelta
+from typing import Any, ClassVar, Final
+
+from sqlalchemy import Connection
+
+from sagaworks.errors import ConfigurationError
+from sagaworks.ledger.databases.database import Database
+
+_OLDEST: Final = (13,)
+
+_CONNECT_SECONDS: Final = 5
+
+_DATA_ERRORS: Final = "22"
+"""The class of errors such as `invalid input syntax for type integer: "four"`."""
+
+
+class PostgreSQL(Database):
+    """A database of the service's own on a PostgreSQL server."""
+
+    drivers: ClassVar = ("postgresql+psycopg",)
+    extra: ClassVar = "postgres"
+
+    def options(self, pool_size: int) -> dict[str, Any]:
+        """Return what `create_engine` is told."""
+        wait = self.wait // timedelta(milliseconds=1)
+        reaching = {
+            "client_encoding": "utf8",
+            "connect_timeout": _CONNECT_SECONDS,
+            # A server that vanished without a word is noticed by then.
+            "keepalives_idle": max(1, wait // 3000),
+            "keepalives_interval": max(1, wait // 3000),
+            "keepalives_count": 2,
+            "tcp_user_timeout": wait,
+        }
+        given = {name: value for name, value in reaching.items() if name not in self.url.query}
+        # hstore would be looked up in the catalogue at every start.
+        return {**super().options(pool_size), "connect_args": given, "use_native_hstore": False}
+
+    def discreet(self, error: BaseException) -> tuple[object, ...]:
+        """Return an error without its DETAIL, which tells a row, and without a value."""
+        text = str(error).partition("\n")[0]
+        if (getattr(error, "sqlstate", None) or "").startswith(_DATA_ERRORS):
+            text = text.partition(': "')[0]
+        return (text,)
+
+    def prepare(self, connection: Any) -> None:  # noqa: ANN401  a DBAPI connection
+        """Set the isolation the ledger decides in, and let the server end what waits or idles."""
+        milliseconds = self.wait // timedelta(milliseconds=1)
+        connection.autocommit = True
+        connection.execute(
+            "SET default_transaction_isolation = 'read committed';"
+            "SET default_transaction_read_only = off;"
+            f"SET lock_timeout = {milliseconds};"
+            f"SET idle_in_transaction_session_timeout = {milliseconds}"
+        )
+        connection.autocommit = False
+
+    def begin(self, connection: Connection, *, reads: bool) -> None:
+        """Say how psycopg begins the transaction, with its first statement."""
+        if reads:
+            _lent(connection).read_only = True
+
+    def finish_reading(self, connection: Connection) -> None:
+        """Let the next transaction write again."""
+        lent = _lent(connection)
+        if lent is not None and not lent.closed:
+            lent.read_only = None
+
+    def check_promises(self, connection: Connection) -> None:
+        """Return if a commit survives a crash and a failover.
+
+        Raises:
+            ConfigurationError: the setting that must change.
+        """
+        if connection.dialect.server_version_info < _OLDEST:  # type: ignore[operator]
+            raise ConfigurationError(f"{self.name}: the ledger needs PostgreSQL {_OLDEST[0]}")
+        names = ("fsync", "full_page_writes", "synchronous_commit", "synchronous_standby_names")
+        asked = ", ".join(f"current_setting('{name}') AS {name}" for name in names)
+        found = connection.exec_driver_sql(
+            f"SELECT {asked}, current_setting('server_encoding') AS encoding"
+        ).one()
+        problem = _undurable(*found[:4])
+        if found.encoding != "UTF8":
+            problem = f"its encoding is {found.encoding}, create it with ENCODING 'UTF8'"
+        if problem:
+            raise ConfigurationError(f"{self.name}: {problem}")
+
+
+def _undurable(fsync: str, full_page_writes: str, commit: str, standbys: str) -> str | None:
+    for name, value in (("fsync", fsync), ("full_page_writes", full_page_writes)):
+        if value != "on":
+            return f"{name} is {value}, a commit may be lost; set it to on"
+    if commit == "off":
+        return "synchronous_commit is off, a commit may be lost; set it to on"
+    if commit == "local" and standbys:
+        return "synchronous_commit is local, a failover may lose a commit; set it to on"
+    return None
+
+
+def _lent(connection: Connection) -> Any:  # noqa: ANN401  psycopg's, which may not be installed
+    return connection.connection.dbapi_connection

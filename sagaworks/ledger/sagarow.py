@@ -1,0 +1,66 @@
+"""The saga row's upsert, in each database's own words: writing the row is its lock."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Insert, case, func
+from sqlalchemy.dialects.mysql import insert as mariadb_insert
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from sagaworks.ledger.tables import saga, utc_now
+
+Values = dict[str, Any]
+
+_KEY: Final = ["tenant", "saga_key"]
+
+
+def _sqlite(values: Values) -> Insert:
+    upsert = sqlite_insert(saga).values(values)
+    return upsert.on_conflict_do_update(index_elements=_KEY, set_=_kept(upsert.excluded))
+
+
+def _postgresql(values: Values) -> Insert:
+    upsert = postgresql_insert(saga).values(values)
+    return upsert.on_conflict_do_update(index_elements=_KEY, set_=_kept(upsert.excluded))
+
+
+def _mariadb(values: Values) -> Insert:
+    upsert = mariadb_insert(saga).values(values)
+    # A list, for its order: MariaDB's assignments see those before them.
+    return upsert.on_duplicate_key_update([*_kept(upsert.inserted).items()])
+
+
+def _kept(offered: Any) -> dict[str, ColumnElement[Any]]:  # noqa: ANN401  columns by name
+    return {
+        # A saga that was started elsewhere, without one, doesn't get the digest of who asks for it.
+        "start_digest": case(
+            (
+                saga.c.process_instance.is_(None),
+                func.coalesce(saga.c.start_digest, offered.start_digest),
+            ),
+            else_=saga.c.start_digest,
+        ),
+        "process_instance": func.coalesce(saga.c.process_instance, offered.process_instance),
+        "touched": saga.c.touched + 1,
+    }
+
+
+_DIALECTS: Final[dict[str, Callable[[Values], Insert]]] = {
+    "sqlite": _sqlite,
+    "postgresql": _postgresql,
+    "mariadb": _mariadb,
+}
+
+
+def _in_each(**more: Any) -> dict[str, Any]:  # noqa: ANN401  SQL expressions
+    values = {"touched": 1, "created_at": utc_now(), **more}
+    found = (saga.c.process_instance, saga.c.start_digest, saga.c.touched)
+    return {name: upsert(values).returning(*found) for name, upsert in _DIALECTS.items()}
+
+
+LOCK: Final = _in_each()
+"""By a job: the first process instance to come owns the key."""
+
+RESERVE: Final = _in_each(starting_at=utc_now())
+"""By a starter, which has no process instance yet."""
