@@ -1,0 +1,184 @@
+"""Jobs that come twice, at once, late, or in another order."""
+
+from __future__ import annotations
+
+from functools import partial
+from random import Random
+from typing import Final
+
+from sagaworks.testing.faults.fault import Act, Fault, PassOn
+from sagaworks.testing.faults.jobs import Delivery, Report, SeenJob
+
+_TOGETHER: Final = 0.005
+"""Seconds within which jobs of one saga count as having come together."""
+
+_ITS_TURN: Final = 0.5
+"""Seconds after which the next one of them goes, though the one before isn't done."""
+
+_SETTLES: Final = 0.2
+"""Seconds that a report waits for the late copies that are to come before it."""
+
+
+class DeliverTwice(Fault):
+    """Deliver each job again as soon as it's done: what was on its way when a lock ran out."""
+
+    def __init__(self, job_type: str | None = None) -> None:
+        """Do it to all jobs, or to those of one type."""
+        super().__init__("delivered twice", job_type)
+        self._again: dict[int, tuple[Delivery, PassOn]] = {}
+
+    def deliver(self, delivery: Delivery, pass_on: PassOn) -> None:
+        """Pass it on, and keep a copy."""
+        if self.happens_to(delivery):
+            self._again[delivery.job.key] = (again(self, delivery), pass_on)
+        pass_on(delivery)
+
+    def report(self, report: Report, act: Act) -> bytes:
+        """Let the copy go once the report is over for the worker."""
+        if kept := self._again.pop(report.job.key, None):
+            copy, pass_on = kept
+            report.afterwards.append(partial(pass_on, copy))
+        return act()
+
+
+class DeliverAtOnce(Fault):
+    """Deliver each job twice at the same moment, to two workers where there are two."""
+
+    def __init__(self, job_type: str | None = None) -> None:
+        """Do it to all jobs, or to those of one type."""
+        super().__init__("delivered twice at once", job_type)
+
+    def deliver(self, delivery: Delivery, pass_on: PassOn) -> None:
+        """Pass it on together with a copy."""
+        if not self.happens_to(delivery):
+            pass_on(delivery)
+            return
+        copy = again(self, delivery)
+        with self.wire.changed:
+            other = self.wire.outlet_for(delivery.job.type, not_of=delivery.outlet.link)
+            copy.outlet = other or copy.outlet
+            pass_on(delivery)
+            pass_on(copy)
+
+
+class DeliverLate(Fault):
+    """Hold each delivery up past its lock, until another one of the job is done, and longer.
+
+    It comes when the other is done, and once more before each later report of the same saga: a
+    worker that was stopped for a while may begin with it at any of these moments.
+    """
+
+    def __init__(self, job_type: str | None = None) -> None:
+        """Do it to all jobs, or to those of one type."""
+        super().__init__("delivered late", job_type)
+        self._held: dict[int, list[tuple[Delivery, PassOn]]] = {}
+
+    def deliver(self, delivery: Delivery, pass_on: PassOn) -> None:
+        """Hold the first delivery, end its lock, and let the engine's next one pass."""
+        if not self.happens_to(delivery):
+            pass_on(delivery)
+            return
+        held = self._held.setdefault(delivery.job.process_instance, [])
+        held.append((delivery, pass_on))
+        self.wire.later.call(0.0, partial(self.wire.end_lock, delivery.job))
+
+    def report(self, report: Report, act: Act) -> bytes:
+        """Let what is held of this saga come: jobs done before first, this one's own after it."""
+        held = self._held.get(report.job.process_instance, ())
+        if not report.job.is_gone:
+            self._let_come([one for one in held if one[0].job.is_gone])
+        own = [one for one in held if one[0].job is report.job]
+        if not report.job.is_gone and report.answers:
+            report.afterwards += [partial(self._pass_on, *one) for one in own]
+        return act()
+
+    def _let_come(self, held: list[tuple[Delivery, PassOn]]) -> None:
+        before = {delivery.job: len(delivery.job.reports) for delivery, _ in held}
+        for delivery, pass_on in held:
+            self._pass_on(delivery, pass_on)
+        self.wire.wait_for(lambda: all(len(j.reports) > n for j, n in before.items()), _SETTLES)
+
+    def _pass_on(self, delivery: Delivery, pass_on: PassOn) -> None:
+        pass_on(again(self, delivery))
+
+
+class DeliverAfterCancel(Fault):
+    """Hold jobs of a type until their saga is cancelled: the answer to them comes too late."""
+
+    def __init__(self, job_type: str) -> None:
+        """Do it to the jobs of this type."""
+        super().__init__("delivered after the cancel", job_type)
+        self._held: dict[int, list[tuple[Delivery, PassOn]]] = {}
+
+    def deliver(self, delivery: Delivery, pass_on: PassOn) -> None:
+        """Hold it."""
+        if self.happens_to(delivery):
+            self._held.setdefault(delivery.job.process_instance, []).append((delivery, pass_on))
+            self.wire.notify()
+        else:
+            pass_on(delivery)
+
+    def holds(self, process_instance: int) -> bool:
+        """Say whether a job of this saga is held."""
+        return process_instance in self._held
+
+    def cancelled(self, process_instance: int) -> None:
+        """Let its jobs come: the engine has cancelled the saga."""
+        for delivery, pass_on in self._held.pop(process_instance, ()):
+            pass_on(again(self, delivery))
+
+
+class Shuffle(Fault):
+    """Let the jobs of one saga that come together be done one after another, in any order.
+
+    So do all compensations of one throw event come, and the engine promises no order of them.
+
+    Args:
+        random: whose seed decides the order.
+    """
+
+    def __init__(self, random: Random) -> None:
+        """Shuffle by `random`."""
+        super().__init__("together, in another order")
+        self._random = random
+        self._together: dict[int, list[tuple[Delivery, PassOn]]] = {}
+
+    def deliver(self, delivery: Delivery, pass_on: PassOn) -> None:
+        """Wait a moment for others that come together with it."""
+        saga = delivery.job.process_instance
+        with self.wire.changed:
+            group = self._together.setdefault(saga, [])
+            group.append((delivery, pass_on))
+            if len(group) == 1:
+                self.wire.later.call(_TOGETHER, partial(self._let_go, saga))
+
+    def _let_go(self, saga: int) -> None:
+        with self.wire.changed:
+            group = self._together.pop(saga)
+        if len({delivery.job.key for delivery, _ in group}) > 1:
+            self._random.shuffle(group)
+            self.count(", ".join(str(delivery.job) for delivery, _ in group))
+        self._next_of(group)
+
+    def _next_of(self, group: list[tuple[Delivery, PassOn]]) -> None:
+        """Pass one on; the next follows when it's reported, or has had its time."""
+        delivery, pass_on = group.pop(0)
+        pass_on(delivery)
+        if group:
+            reports = len(delivery.job.reports)
+            self._when_reported(delivery.job, reports, _ITS_TURN, partial(self._next_of, group))
+
+    def _when_reported(self, job: SeenJob, reports: int, left: float, then: partial[None]) -> None:
+        if left <= 0 or len(job.reports) > reports:
+            then()
+            return
+        again_in = _TOGETHER
+        look = partial(self._when_reported, job, reports, left - again_in, then)
+        self.wire.later.call(again_in, look)
+
+
+def again(fault: Fault, delivery: Delivery) -> Delivery:
+    """Return a copy that counts for the fault once a worker has it."""
+    copy = delivery.copy(fault)
+    copy.taken = partial(fault.count, str(delivery.job))
+    return copy
