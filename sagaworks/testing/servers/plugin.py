@@ -6,7 +6,7 @@ skipped, named at the end of the run, and the run's exit code is then 4: not eve
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, TypeVar
 
 import pytest
@@ -25,23 +25,29 @@ _MARK: Final = "not run: "
 
 
 @pytest.fixture(scope="session")
-def postgresql() -> Iterator[PostgreSQL]:
+def postgresql(request: pytest.FixtureRequest) -> Iterator[PostgreSQL]:
     """One PostgreSQL for the session (of each worker, where tests run in parallel)."""
-    yield from _started(PostgreSQL)
+    yield from _started(PostgreSQL, request.config)
 
 
 @pytest.fixture(scope="session")
-def mariadb() -> Iterator[MariaDB]:
+def mariadb(request: pytest.FixtureRequest) -> Iterator[MariaDB]:
     """One MariaDB for the session (of each worker, where tests run in parallel)."""
-    yield from _started(MariaDB)
+    yield from _started(MariaDB, request.config)
 
 
-def _started(kind: type[S]) -> Iterator[S]:
+def _started(kind: type[S], config: pytest.Config) -> Iterator[S]:
     try:
-        with kind.started(fast=True) as server:
+        with kind.started(fast=True, on_note=_noter(config)) as server:
             yield server
     except ServersUnavailableError as error:
         pytest.skip(f"{_MARK}{error}")
+
+
+def _noter(config: pytest.Config) -> Callable[[str], None] | None:
+    """Return who speaks to the person at the terminal; a parallel worker has none."""
+    terminal = config.pluginmanager.get_plugin("terminalreporter")
+    return terminal.write_line if terminal else None
 
 
 def pytest_configure(config: pytest.Config) -> None:

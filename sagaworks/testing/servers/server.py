@@ -10,7 +10,7 @@ import shutil
 import signal
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar, Final, Self
@@ -25,10 +25,7 @@ from sagaworks.testing.servers.errors import ServerError
 from sagaworks.testing.servers.initializing import run
 from sagaworks.testing.servers.kept import Kept, Launch
 from sagaworks.testing.servers.places import data_place, temporary_folder
-from sagaworks.testing.servers.programs import Programs, Wanted, programs
-
-Note = Callable[[str], None]
-"""Told what a person may want to know, a line at a time."""
+from sagaworks.testing.servers.programs import Note, Programs, Wanted, programs
 
 READY_SECONDS: Final = 90.0
 """From start to the first answer; recovery after a crash included."""
@@ -91,8 +88,8 @@ class Server(ABC):
             ServersUnavailableError: there are no programs for it; says what to do.
             ServerError: it doesn't start; names its log.
         """
-        del on_note
-        found = programs(cls.wanted, cache or Settings.load().engine_cache)
+        note = on_note or (lambda _: None)
+        found = programs(cls.wanted, cache or Settings.load().engine_cache, note)
         place = folder or temporary_folder(in_memory=fast)
         server = cls(place, found, temporary=folder is None)
         try:
