@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from random import Random
 from typing import Any, Final, Self, TypeVar
 
 import grpc
 
+from sagaworks.ledger.points import Point, hooked
+from sagaworks.service import Service
+from sagaworks.settings import Settings
 from sagaworks.step import Compensation, Step
 from sagaworks.testing.faults.deliveries import (
     DeliverAfterCancel,
@@ -18,6 +22,7 @@ from sagaworks.testing.faults.deliveries import (
 from sagaworks.testing.faults.engine import Engine
 from sagaworks.testing.faults.fault import Fault
 from sagaworks.testing.faults.link import Link
+from sagaworks.testing.faults.mortal import Crash, Mortal
 from sagaworks.testing.faults.reports import Delay, LoseReply, LoseReport
 from sagaworks.testing.faults.wire import Wire
 
@@ -59,6 +64,7 @@ class Faults:
         self._shuffle = Shuffle(Random(self.seed))  # noqa: S311  no secret
         self.wire.add(self._shuffle)
         self._link = self.wire.open_link()
+        self._hooks = ExitStack()
 
     def __enter__(self) -> Self:
         """Give the faults."""
@@ -120,6 +126,20 @@ class Faults:
         """Let each job's first report be on its way for so many seconds."""
         return self._add(Delay(seconds, _job_type(task)))
 
+    def crash(self, point: Point, task: Task | None = None) -> Fault:
+        """Let the worker die once for each job, when it gets to this point; another one follows.
+
+        It's a point inside Sagaworks' own runtime, so for workers run by `mortal` (as `zeebe.work`
+        runs them) only.
+        """
+        crash = self._add(Crash(point, _job_type(task)))
+        self._hooks.enter_context(hooked(crash.reached))
+        return crash
+
+    def mortal(self, service: Service, settings: Settings) -> Mortal:
+        """Return a worker of Sagaworks' runtime that can die."""
+        return Mortal(service, settings, self.wire)
+
     def any_order(self) -> Fault:
         """Demand that jobs of one saga come together; their order is the seed's in any case."""
         self._demanded.append(self._shuffle)
@@ -142,6 +162,7 @@ class Faults:
 
     def close(self) -> None:
         """Close the wire."""
+        self._hooks.close()
         self.wire.close()
 
     def _missing(self) -> list[Fault]:

@@ -10,6 +10,7 @@ from pyzeebe.proto import gateway_pb2 as pb
 
 if TYPE_CHECKING:
     from sagaworks.testing.faults.fault import Fault
+    from sagaworks.testing.faults.link import Link
     from sagaworks.testing.faults.outlets import Outlet
 
 
@@ -20,6 +21,7 @@ class SeenJob:
     Attributes:
         retries: as the engine sent it last.
         taken: how often a worker has taken it, copies included.
+        holder: the way to the worker that has it; None once it's handed back or gone.
         reports: what workers said about it and what they were answered, as ``CompleteJob OK``.
         is_gone: the engine has taken an answer, or no longer knows it.
     """
@@ -29,6 +31,7 @@ class SeenJob:
     process_instance: int
     retries: int
     taken: int = 0
+    holder: Link | None = None
     reports: list[str] = field(default_factory=list)
     is_gone: bool = False
 

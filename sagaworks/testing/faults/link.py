@@ -40,14 +40,12 @@ class Link(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc ships no types
 
     Attributes:
         address: host and port, for a worker or a client.
-        taken: jobs that its worker has taken, by key.
     """
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
         self._mailboxes: dict[str, Outlet] = {}
         self._is_cut = False
-        self.taken: dict[int, SeenJob] = {}
         self._pool = ThreadPoolExecutor(_CALLS, thread_name_prefix="faults-link")
         self._server = grpc.server(self._pool, handlers=(self,), options=UNLIMITED)
         self.address = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
@@ -62,6 +60,11 @@ class Link(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc ships no types
             self._wire.changed.notify_all()
         self._server.stop(None)
         self._pool.shutdown(wait=False)
+
+    def held(self) -> list[SeenJob]:
+        """Return the jobs that its worker has taken, and nobody has answered or taken since."""
+        with self._wire.changed:
+            return [job for job in self._wire.jobs.values() if job.holder is self]
 
     def service(self, handler_call_details: Any) -> grpc.RpcMethodHandler:  # noqa: ANN401
         """Return what answers a call of this method; gRPC asks."""

@@ -124,7 +124,7 @@ class Wire:
         deliveries = outlet.take(most)
         for delivery in deliveries:
             delivery.job.taken += 1
-            outlet.link.taken[delivery.job.key] = delivery.job
+            delivery.job.holder = outlet.link
             self.tell(f"delivered {delivery.job}")
             if delivery.taken:
                 delivery.taken()
@@ -186,5 +186,7 @@ class Wire:
             report.job.reports.append(f"{report.method} {code.name}")
             if code is grpc.StatusCode.NOT_FOUND or (report.answers and code is grpc.StatusCode.OK):
                 report.job.is_gone = True
+            if report.job.is_gone or code is grpc.StatusCode.OK:
+                report.job.holder = None
             self.tell(f"{report.method} {report.job} -> {code.name}")
             self.changed.notify_all()
