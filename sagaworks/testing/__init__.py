@@ -1,7 +1,10 @@
-"""What tests of workers need beside plain functions: a gateway whose faults are scripted."""
+"""The real engine inside pytest, and a gateway whose faults are scripted.
+
+The fixture `zeebe` comes with the package; see `sagaworks.testing.plugin`.
+"""
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from sagaworks.testing.gateway import (
@@ -16,8 +19,13 @@ if TYPE_CHECKING:
         ScriptedGateway,
         ScriptedJob,
     )
+    from sagaworks.testing.saga import Passage, RunningSaga
+    from sagaworks.testing.stubs import HANG
+    from sagaworks.testing.workers import RunningWorker
+    from sagaworks.testing.zeebe import Zeebe
 
 __all__ = [
+    "HANG",
     "Call",
     "Delay",
     "Fail",
@@ -26,13 +34,26 @@ __all__ = [
     "JobState",
     "LoseReply",
     "Pass",
+    "Passage",
+    "RunningSaga",
+    "RunningWorker",
     "ScriptedGateway",
     "ScriptedJob",
+    "Zeebe",
 ]
+
+_OF_THE_KIT: Final = {
+    "HANG": "stubs",
+    "Passage": "saga",
+    "RunningSaga": "saga",
+    "RunningWorker": "workers",
+    "Zeebe": "zeebe",
+}
 
 
 def __getattr__(name: str) -> object:
-    """Import what is asked for: pytest loads a plugin from below here in every run."""
+    """Import a name when it's first asked for: pytest loads the plugin in every suite."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module("sagaworks.testing.gateway"), name)
+    module = import_module(f"sagaworks.testing.{_OF_THE_KIT.get(name, 'gateway')}")
+    return getattr(module, name)

@@ -1,0 +1,39 @@
+"""The port to the engine's history, whatever keeps it."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from sagaworks.history.values import Element, Incident, Instance, Job, Undoing
+from sagaworks.saga import ElementKey, JobKey, SagaKey
+
+
+class History(Protocol):
+    """What the engine has recorded in its present life.
+
+    None, or an empty answer, says that no record was seen. It proves nothing: the record may be
+    on its way, or be of an earlier life.
+    """
+
+    def job(self, key: JobKey) -> Job | None:
+        """Return a job as its last record has it."""
+
+    def instance(self, key: SagaKey) -> Instance | None:
+        """Return a process instance."""
+
+    def instances(self, business_key: str) -> Sequence[Instance]:
+        """Return every process instance with this business key, first one first."""
+
+    def jobs(self, instance: SagaKey) -> Sequence[Job]:
+        """Return the jobs of a process instance, first created first."""
+
+    def elements(self, instance: SagaKey) -> Sequence[Element]:
+        """Return element instances and flows taken, in the order of their last records."""
+
+    def incidents(self, instance: SagaKey) -> Sequence[Incident]:
+        """Return a process instance's incidents, those resolved too."""
+
+    def undoings(self, instance: SagaKey) -> Sequence[Undoing]:
+        """Return a process instance's compensation subscriptions."""
+
+    def undone_by(self, handler_instance: ElementKey) -> Undoing | None:
+        """Return what a compensation job undoes, by the job's element instance."""

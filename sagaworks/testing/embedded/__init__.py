@@ -1,0 +1,1 @@
+"""The real engine in a small child process: its jars, the process, what it is told."""

@@ -1,0 +1,42 @@
+"""The engines that tests can run on: what the fixture asks of each of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from sagaworks.testing.feed import Feed
+
+
+class EngineUnderTest(Protocol):
+    """One engine, which lives as long as the session; each test begins on it anew.
+
+    Attributes:
+        name: as in ``--zeebe``.
+        moves_clock: whether its clock can be moved.
+        tells_streams: whether it tells of the streams that workers open.
+        patience: seconds in which what is about to happen does happen.
+    """
+
+    name: str
+    moves_clock: bool
+    tells_streams: bool
+    patience: float
+
+    def begin(self, feed: Feed) -> str:
+        """Begin a test: records go to `feed` from now on; return the address, ``host:port``."""
+
+    def finish(self) -> None:
+        """End a test: what it has left running is of no interest any more."""
+
+    def now(self) -> int:
+        """Return the engine's clock, in milliseconds."""
+
+    def move_clock(self, millis: int) -> None:
+        """Move the engine's clock forward."""
+
+    def settle(self) -> None:
+        """Wait until the engine has nothing to do."""
+
+    def close(self) -> None:
+        """End the session."""

@@ -1,0 +1,116 @@
+"""The user's own services, each carried out by our worker on the fixture's loop."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from sagaworks.errors import EngineError
+from sagaworks.runtime.worker import Worker
+from sagaworks.service import Service
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sagaworks.settings import Settings
+    from sagaworks.testing.feed import Feed
+    from sagaworks.testing.loop import Loop
+
+_READY_SECONDS: Final = 30.0
+_CRASH_SECONDS: Final = 2.0
+
+
+class RunningWorker:
+    """One service's worker; it can be stopped, let die, and started again.
+
+    Attributes:
+        service: as the test gave it.
+    """
+
+    def __init__(  # noqa: PLR0913  where the parts of the fixture meet
+        self,
+        service: Service,
+        settings: Settings,
+        loop: Loop,
+        feed: Feed,
+        stubbed: Callable[[], set[str]],
+        *,
+        tells_streams: bool,
+    ) -> None:
+        """Start nothing yet."""
+        self.service = service
+        self._settings = settings
+        self._loop = loop
+        self._feed = feed
+        self._stubbed = stubbed
+        self._tells_streams = tells_streams
+        self._stop: asyncio.Event | None = None
+        self._running: asyncio.Task[int] | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """What the worker is given: engine, databases, threads, lock."""
+        return self._settings
+
+    def start(self) -> None:
+        """Start the worker and return once it takes jobs.
+
+        Raises:
+            EngineError: it doesn't come to that; says why.
+        """
+        wanted = without(self.service, self._stubbed())
+        before = self._feed.streams()
+        worker = self._loop.call(lambda: Worker(wanted, self._settings))
+        self._stop = self._loop.call(asyncio.Event)
+        self._running = self._loop.begin(worker.run(self._stop))
+        self._running.add_done_callback(lambda _: self._feed.take_stream(""))
+        if self._tells_streams:
+            self._await_streams(wanted, worker, before)
+
+    def stop(self) -> None:
+        """Let the worker finish what it has, and end, as SIGTERM does."""
+        if self._running and self._stop:
+            self._loop.call(self._stop.set)
+            self._loop.run(asyncio.wait_for(self._running, None))
+            self._running = None
+
+    def crash(self) -> None:
+        """End the worker in the midst of what it does; what it has committed stays."""
+        self._loop.end(*self.abandon(), seconds=_CRASH_SECONDS)
+
+    def abandon(self) -> list[asyncio.Task[int]]:
+        """Give up the worker; return what the caller has to cancel."""
+        running, self._running = self._running, None
+        return [running] if running else []
+
+    def _await_streams(self, wanted: Service, worker: Worker, before: dict[str, int]) -> None:
+        types = [f"{wanted.name}.{name}" for name in (*wanted.steps, *wanted.compensations)]
+
+        def all_are_open() -> bool:
+            now = self._feed.streams()
+            ended = self._running is not None and self._running.done()
+            return ended or all(now[type_] > before.get(type_, 0) for type_ in types)
+
+        is_open = self._feed.wait_for(all_are_open, _READY_SECONDS)
+        if not is_open or self._running is None or self._running.done():
+            raise EngineError(f"{wanted.name}: the worker isn't ready: {self._reasons(worker)}")
+
+    def _reasons(self, worker: Worker) -> str:
+        if self._running and self._running.done():
+            return str(self._running.exception() or "it ended")
+        return "; ".join(worker.ready())
+
+    def __repr__(self) -> str:
+        """Name its service."""
+        return f"<RunningWorker {self.service.name}>"
+
+
+def without(service: Service, job_types: set[str]) -> Service:
+    """Return the service less the steps and compensations that something else stands in for."""
+    rest = Service(service.name)
+    rest.steps = {n: s for n, s in service.steps.items() if s.job_type not in job_types}
+    rest.compensations = {
+        n: c for n, c in service.compensations.items() if c.job_type not in job_types
+    }
+    rest.queries = service.queries
+    return rest
