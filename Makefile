@@ -13,6 +13,10 @@ ORDERS ?= 100
 SAGA   ?= place_order
 ENGINE ?=
 TESTS  ?=
+ROUNDS  ?= 10
+SECONDS ?= 10
+RESUME  ?=
+SOAK    ?=
 
 BIN := .venv/bin
 DEMO_READY := .venv/.installed-demo
@@ -32,6 +36,8 @@ help: ## this page
 	@printf '  SAGA=place_order     which saga it runs\n'
 	@printf '  ENGINE=host:26500    use this cluster, not one of our own\n'
 	@printf '  TESTS="tests/unit -k stock"   what to give pytest\n'
+	@printf '  ROUNDS=10 SECONDS=10 how often the benchmark measures each, and how long; RESUME=1 goes on\n'
+	@printf '  SOAK=20000           the benchmark: so many sagas through one worker, for its memory\n'
 	@printf '  PYTHON=python3.12    which Python makes the environment\n'
 
 # What people run.
@@ -74,6 +80,11 @@ docs: $(READY) ## check that pages and code agree, build the pages into site/, c
 ci: lint types docs test ## all of the above: what a change must pass
 
 # Now and then.
+
+.PHONY: bench
+bench: $(READY) ## the same saga by Sagaworks and by plain pyzeebe, in turns; what it promised, judged
+	@$(BIN)/python -m bench --rounds $(ROUNDS) --seconds $(SECONDS) \
+		$(if $(RESUME),--resume) $(if $(SOAK),--soak $(SOAK))
 
 .PHONY: cut
 cut: $(READY) ## write the code blocks and the generated reference into README and docs again

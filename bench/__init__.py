@@ -1,0 +1,1 @@
+"""The yardstick: the same saga by Sagaworks and by plain pyzeebe, on one engine, in one run."""

@@ -1,0 +1,167 @@
+"""What Sagaworks promises of its speed, each promise judged by the rounds of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+from bench.intervals import Median, median_of
+
+if TYPE_CHECKING:
+    from bench.results import Results
+    from bench.subjects.listed import Load
+
+ByRound = Mapping[int, float]
+Word = Literal["PASS", "FAIL", "not measured"]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One promise.
+
+    Attributes:
+        figure: gives it by round; a ratio is formed within each round, so that what slows a whole
+            round down slows both sides.
+        target: the promise.
+        at_least: whether more is better.
+    """
+
+    text: str
+    figure: Callable[[Results], ByRound]
+    target: float
+    at_least: bool
+    unit: str = "x"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A promise and what was seen of it."""
+
+    claim: Claim
+    seen: Median | None
+
+    @property
+    def word(self) -> Word:
+        """PASS unless the interval excludes the promise."""
+        if self.seen is None:
+            return "not measured"
+        best = self.seen.high if self.claim.at_least else self.seen.low
+        kept = best >= self.claim.target if self.claim.at_least else best <= self.claim.target
+        return "PASS" if kept else "FAIL"
+
+    @property
+    def clear(self) -> bool:
+        """Whether the whole interval is on the promise's side."""
+        if self.seen is None:
+            return False
+        worst = self.seen.low if self.claim.at_least else self.seen.high
+        return worst >= self.claim.target if self.claim.at_least else worst <= self.claim.target
+
+
+def judge(results: Results) -> list[Verdict]:
+    """Judge every promise by these rounds."""
+    verdicts = []
+    for claim in CLAIMS:
+        values = list(claim.figure(results).values())
+        verdicts.append(Verdict(claim, median_of(values) if values else None))
+    return verdicts
+
+
+def ratio(ours: str, theirs: str, load: Load, figure: str) -> Callable[[Results], dict[int, float]]:
+    """Return ours over theirs, in each round that has both."""
+
+    def by_round(results: Results) -> dict[int, float]:
+        above = results.measured(ours, load, figure)
+        below = results.measured(theirs, load, figure)
+        return {number: above[number] / below[number] for number in above if below.get(number)}
+
+    return by_round
+
+
+def plain(subject: str, load: Load, figure: str) -> Callable[[Results], dict[int, float]]:
+    """Return a figure as it was measured."""
+    return lambda results: results.measured(subject, load, figure)
+
+
+def soaked(figure: str) -> Callable[[Results], dict[int, float]]:
+    """Return a figure of the long run, which is one round."""
+    return lambda results: {1: float(results.soak[figure])} if results.soak else {}
+
+
+CLAIMS: Final = (
+    Claim(
+        "sagas/s over pyzeebe's defaults, 100 in flight",
+        ratio("sagaworks", "pyzeebe-defaults", "saturated", "per_second"),
+        15.0,
+        at_least=True,
+    ),
+    Claim(
+        "sagas/s over tuned, streaming pyzeebe, 100 in flight",
+        ratio("sagaworks", "pyzeebe-tuned", "saturated", "per_second"),
+        1.15,
+        at_least=True,
+    ),
+    Claim(
+        "p99 at 35/s against pyzeebe's defaults",
+        ratio("sagaworks", "pyzeebe-defaults", "open", "p99_ms"),
+        1 / 5,
+        at_least=False,
+    ),
+    Claim(
+        "p99 at 35/s against tuned, streaming pyzeebe",
+        ratio("sagaworks", "pyzeebe-tuned", "open", "p99_ms"),
+        2 / 3,
+        at_least=False,
+    ),
+    Claim(
+        "engine's CPU a saga at 35/s against a polling client's",
+        ratio("sagaworks", "pyzeebe-polling", "open", "engine_ms"),
+        1 / 1.6,
+        at_least=False,
+    ),
+    Claim(
+        "share of the engine's ceiling",
+        ratio("sagaworks", "no-op", "saturated", "per_second"),
+        0.85,
+        at_least=True,
+    ),
+    Claim(
+        "share of the engine's ceiling, grouped",
+        ratio("sagaworks-grouped", "no-op", "saturated", "per_second"),
+        0.90,
+        at_least=True,
+    ),
+    Claim(
+        "sagas/s with the ledger over without",
+        ratio("sagaworks", "sagaworks-without-ledger", "saturated", "per_second"),
+        0.95,
+        at_least=True,
+    ),
+    Claim(
+        "workers' CPU a saga, 100 in flight",
+        plain("sagaworks", "saturated", "worker_ms"),
+        10.0,
+        at_least=False,
+        unit="ms",
+    ),
+    Claim(
+        "workers' CPU a saga against tuned pyzeebe's, 100 in flight",
+        ratio("sagaworks", "pyzeebe-tuned", "saturated", "worker_ms"),
+        1.0,
+        at_least=False,
+    ),
+    Claim(
+        "a worker's memory with 32 jobs in flight",
+        soaked("worker_mb"),
+        120.0,
+        at_least=False,
+        unit="MB",
+    ),
+    Claim(
+        "its growth from the first half of a long run to its last quarter",
+        soaked("growth"),
+        1.05,
+        at_least=False,
+    ),
+)

@@ -1,0 +1,72 @@
+"""Everything that is measured, in the order of the tables."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+Load = Literal["open", "saturated"]
+Kind = Literal["sagaworks", "pyzeebe", "no-op"]
+
+BOTH: Final[tuple[Load, ...]] = ("open", "saturated")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One way to carry out the same saga.
+
+    Attributes:
+        what: for the tables' legend.
+        loads: what it is measured under, in this order.
+        environ: further settings of its processes.
+        ramp: seconds until its saturated load counts as steady.
+        drains: its sagas end soon after the load; what doesn't is left behind.
+    """
+
+    name: str
+    kind: Kind
+    what: str
+    loads: tuple[Load, ...] = BOTH
+    environ: Mapping[str, str] = field(default_factory=dict)
+    ramp: float = 2.0
+    drains: bool = True
+
+
+SUBJECTS: Final = (
+    Subject(
+        "pyzeebe-defaults",
+        "pyzeebe",
+        "plain pyzeebe as installed: 32 running jobs a task, polls only; an inbox row",
+        ramp=4.0,
+        drains=False,
+    ),
+    Subject(
+        "pyzeebe-polling",
+        "pyzeebe",
+        "pyzeebe tuned (2000 running jobs, 200 a poll, 60 s locks, 16 threads), polls only",
+        loads=("open",),
+    ),
+    Subject("pyzeebe-tuned", "pyzeebe", "the same with streaming"),
+    Subject("sagaworks", "sagaworks", "Sagaworks as installed, with its ledger"),
+    Subject(
+        "sagaworks-grouped",
+        "sagaworks",
+        "the same with grouping switched on",
+        loads=("saturated",),
+        environ={"SAGAWORKS_GROUP": "true"},
+    ),
+    Subject(
+        "sagaworks-without-ledger",
+        "sagaworks",
+        "for the bench only: Sagaworks' runtime, the ledger left out",
+        loads=("saturated",),
+        environ={"BENCH_LEDGER": "none"},
+    ),
+    Subject(
+        "no-op",
+        "no-op",
+        "nobody does anything: the engine's ceiling",
+        loads=("saturated",),
+    ),
+)
+
+BY_NAME: Final = {subject.name: subject for subject in SUBJECTS}

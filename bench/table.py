@@ -1,0 +1,113 @@
+"""The results as tables, for a terminal and for a page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from bench.claims import Verdict, judge
+from bench.intervals import Median, median_of
+from bench.subjects.listed import SUBJECTS
+
+if TYPE_CHECKING:
+    from bench.results import Results
+    from bench.subjects.listed import Load
+
+TITLES: Final[dict[Load, str]] = {
+    "saturated": "{in_flight} sagas in flight",
+    "open": "{rate:g} sagas a second, on schedule",
+}
+
+FIGURES: Final = {
+    "per_second": "sagas/s",
+    "p50_ms": "p50 ms",
+    "p99_ms": "p99 ms",
+    "engine_ms": "engine ms",
+    "worker_ms": "workers ms",
+    "database_ms": "database ms",
+    "worker_mb": "MB a worker",
+}
+"""What a row shows, with its heading; ms without p are CPU time a saga."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One table: a title, headings, and rows of text."""
+
+    title: str
+    headings: list[str]
+    rows: list[list[str]]
+
+
+def sheets(results: Results) -> list[Sheet]:
+    """Return the tables of a run, the verdicts last."""
+    return [*(_of_load(results, load) for load in TITLES), verdicts(results)]
+
+
+def verdicts(results: Results) -> Sheet:
+    """Return what was promised and what was seen."""
+    headings = ["promised", "at", "seen: median", "interval", "verdict"]
+    return Sheet("What was promised", headings, [_of_verdict(one) for one in judge(results)])
+
+
+def show(results: Results, console: Console) -> None:
+    """Print the tables."""
+    for sheet in sheets(results):
+        table = Table(title=sheet.title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+        for number, heading in enumerate(sheet.headings):
+            table.add_column(heading, justify="right" if number else "left", no_wrap=not number)
+        for row in sheet.rows:
+            # The interval under its median: side by side they are too wide for a terminal.
+            table.add_row(*(_coloured(cell.replace(" (", "\n(")) for cell in row))
+        console.print(table)
+
+
+def markdown(sheet: Sheet) -> str:
+    """Return a table for a page."""
+    rule = ["---", *["---:"] * (len(sheet.headings) - 1)]
+    rows = (sheet.headings, rule, *sheet.rows)
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def number(value: float) -> str:
+    """Return a figure with as many digits as mean something."""
+    for least, digits in ((100, 0), (10, 1), (0, 2)):
+        if abs(value) >= least:
+            return f"{value:,.{digits}f}"
+    return f"{value:.2f}"
+
+
+def _of_load(results: Results, load: Load) -> Sheet:
+    rows = []
+    for subject in SUBJECTS:
+        figures = [results.measured(subject.name, load, figure).values() for figure in FIGURES]
+        if all(figures):
+            rows.append([subject.name, *(_cell(median_of([*values])) for values in figures)])
+    title = TITLES[load].format(**results.settings)
+    return Sheet(title, ["", *FIGURES.values()], rows)
+
+
+def _of_verdict(verdict: Verdict) -> list[str]:
+    claim, seen = verdict.claim, verdict.seen
+    unit = "" if claim.unit == "x" else f" {claim.unit}"
+    bound = "≥" if claim.at_least else "≤"
+    target = f"{bound} {number(claim.target)}{unit}"
+    if seen is None:
+        return [claim.text, target, "", "", verdict.word]
+    interval = f"{number(seen.low)} to {number(seen.high)}" if seen.count > 1 else ""
+    return [claim.text, target, f"{number(seen.value)}{unit}", interval, verdict.word]
+
+
+def _cell(seen: Median) -> str:
+    if seen.count == 1:
+        return number(seen.value)
+    return f"{number(seen.value)} ({number(seen.low)}-{number(seen.high)})"
+
+
+def _coloured(cell: str) -> str:
+    colour = {"PASS": "green", "FAIL": "bold red", "not measured": "yellow"}.get(cell)
+    return f"[{colour}]{cell}[/]" if colour else cell
