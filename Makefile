@@ -12,6 +12,7 @@ PYTHON ?= python3
 ORDERS ?= 100
 SAGA   ?= place_order
 ENGINE ?=
+DB     ?=
 TESTS  ?=
 ROUNDS  ?= 10
 SECONDS ?= 10
@@ -34,6 +35,7 @@ help: ## this page
 	@printf '\nVariables\n'
 	@printf '  ORDERS=5000          how many orders the demo runs (100)\n'
 	@printf '  SAGA=place_order     which saga it runs\n'
+	@printf '  DB=servers           keep the demo'"'"'s data on a PostgreSQL and a MariaDB of its own (sqlite)\n'
 	@printf '  ENGINE=host:26500    use this cluster, not one of our own\n'
 	@printf '  TESTS="tests/unit -k stock"   what to give pytest\n'
 	@printf '  ROUNDS=10 SECONDS=10 how often the benchmark measures each, and how long; RESUME=1 goes on\n'
@@ -44,11 +46,11 @@ help: ## this page
 
 .PHONY: demo
 demo: $(DEMO_READY) ## start the engine and four services, run orders of mixed fate, add up the books
-	@$(BIN)/python -m demo --orders $(ORDERS) --saga $(SAGA)
+	@$(BIN)/python -m demo --orders $(ORDERS) --saga $(SAGA) $(DB:%=--db %)
 
 .PHONY: up
 up: $(DEMO_READY) ## start engine and services, and keep them until Ctrl-C
-	@$(BIN)/python -m demo up --saga $(SAGA) || test $$? -eq 130   # stopped, as it should be
+	@$(BIN)/python -m demo up --saga $(SAGA) $(DB:%=--db %) || test $$? -eq 130   # stopped, as it should be
 
 .PHONY: down
 down: $(DEMO_READY) ## stop a demo that runs in another terminal
@@ -57,8 +59,11 @@ down: $(DEMO_READY) ## stop a demo that runs in another terminal
 # What people run before they commit.
 
 .PHONY: test
-test: $(READY) $(MODELER) ## the whole suite, with all it needs set up by itself
+test: tools ## the whole suite, with all it needs set up by itself
 	@$(BIN)/python -m pytest $(TESTS)
+
+.PHONY: tools
+tools: $(READY) $(MODELER) ## the environment for tests and pages, without running any
 
 .PHONY: lint
 lint: $(READY) ## ruff: rules and format

@@ -8,18 +8,22 @@ from typing import Final
 
 from rich.console import Console
 
-from demo.errors import StuckError
+from demo.databases import Databases
+from demo.errors import DemoError, StuckError
 from demo.home import Home
 from demo.placing import PROCESS
 from demo.run import keep_up, run
 from demo.system import System
 from sagaworks import SagaworksError
 from sagaworks.project import Project
+from sagaworks.testing.servers import ServersUnavailableError
 
 MOST: Final = 100_000
 """Orders in one run; the carrier's memory holds as many."""
 
-OK, ERROR, STUCK, INTERRUPTED = 0, 1, 3, 130
+OK, ERROR, STUCK, NOT_RUN, INTERRUPTED = 0, 1, 3, 4, 130
+
+_CODES: Final = {StuckError: STUCK, ServersUnavailableError: NOT_RUN}
 
 
 def main(arguments: list[str]) -> int:
@@ -32,7 +36,8 @@ def main(arguments: list[str]) -> int:
         if given.command == "down":
             return _down(home, console)
         with home.taken():
-            system = System(project, home, console, given.engine)
+            databases = _databases(home, given.command, given.db)
+            system = System(project, home, console, given.engine, databases)
             if given.command == "up":
                 return keep_up(system, given.seed)
             return run(system, given.orders, given.seed)
@@ -40,7 +45,7 @@ def main(arguments: list[str]) -> int:
         return INTERRUPTED
     except SagaworksError as error:
         print(f"demo: {error}", file=sys.stderr)  # noqa: T201
-        return STUCK if isinstance(error, StuckError) else ERROR
+        return next((code for kind, code in _CODES.items() if isinstance(error, kind)), ERROR)
     except OSError as error:
         print(f"demo: {error}", file=sys.stderr)  # noqa: T201
         return ERROR
@@ -50,7 +55,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m demo",
         description="Runs orders of mixed fate on the real engine and proves the books.",
-        epilog="Exit codes: 0 the books add up, 1 error, 2 usage, 3 they don't, 130 interrupted.",
+        epilog="Exit codes: 0 the books add up, 1 error, 2 usage, 3 they don't, "
+        "4 no servers for --db servers, 130 interrupted.",
     )
     parser.add_argument(
         "command",
@@ -69,8 +75,27 @@ def _parser() -> argparse.ArgumentParser:
         default=os.environ.get("ENGINE") or None,
         help="use this cluster instead of an engine of the demo's own (or ENGINE=)",
     )
+    parser.add_argument(
+        "--db",
+        type=Databases,
+        choices=tuple(Databases),
+        help="sqlite: a file for each service (default). servers: orders and payments on a "
+        "PostgreSQL of the demo's own, inventory on a MariaDB, shipping on SQLite. "
+        "up: whatever the data of the last run is on",
+    )
     parser.add_argument("--data", type=Path, help="the demo's folder (.sagaworks/demo)")
     return parser
+
+
+def _databases(home: Home, command: str, asked: Databases | None) -> Databases:
+    """Return what to run on: kept data decides, if there is any."""
+    if command == "run" or not home.seeded.exists():
+        return asked or Databases.SQLITE
+    kept = Databases.SERVERS if home.servers.exists() else Databases.SQLITE
+    if asked not in (None, kept):
+        message = f"the data in {home.folder} is on {kept}"
+        raise DemoError(f"{message}: run the demo with --db {asked} once, or leave --db out")
+    return kept
 
 
 def _count(text: str) -> int:

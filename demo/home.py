@@ -67,6 +67,11 @@ class Home:
         """Says that the databases are there and filled."""
         return self.folder / "seeded"
 
+    @property
+    def servers(self) -> Path:
+        """What belongs to PostgreSQL and MariaDB."""
+        return self.folder / "servers"
+
     def clear(self) -> None:
         """Begin afresh: remove what an earlier demo left.
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from rich.console import Console
 
+from demo.databases import Databases, Servers
 from demo.errors import DemoError
 from demo.home import Home, demo_environment
 from demo.plan import Plan
@@ -36,7 +37,14 @@ LARGE: Final = 500
 class System:
     """The demo's processes, and how to reach them."""
 
-    def __init__(self, project: Project, home: Home, console: Console, cluster: str | None) -> None:
+    def __init__(
+        self,
+        project: Project,
+        home: Home,
+        console: Console,
+        cluster: str | None,
+        databases: Databases = Databases.SQLITE,
+    ) -> None:
         """Start nothing yet; `cluster` is the address of an engine that the caller names."""
         self.project = project
         self.home = home
@@ -45,6 +53,8 @@ class System:
         self.environ = demo_environment(os.environ, home, cluster)
         self.settings = Settings.load(self.environ, project)
         self.engine_seen = time.monotonic()
+        self.servers = Servers(home.servers, self.settings.engine_cache, self._note_of_servers)
+        self.databases = databases
         self.children = Children(home.folder, self.environ, project.root)
 
     def reach(self) -> None:
@@ -56,6 +66,7 @@ class System:
         """Begin afresh: remove what an earlier demo left."""
         if not self.cluster:
             engine.down(self.settings, train=False)
+        self.servers.await_end()
         self.home.clear()
 
     def start(self, plan: Plan) -> Readings:
@@ -65,8 +76,9 @@ class System:
             SagaworksError: something doesn't start; says what and where its log is.
         """
         self._engine(quick=len(plan.orders) < LARGE)
+        owners = self._start_servers() if self.databases is Databases.SERVERS else self.settings
         for service in self.project.service_names():
-            upgrade(service, self.settings, self.project)
+            upgrade(service, owners, self.project)
         if not self.home.seeded.exists():
             seed(self.settings, plan)
             self.home.seeded.touch()
@@ -84,6 +96,7 @@ class System:
     def check(self) -> None:
         """Raise DemoError if a process or the engine has ended."""
         self.children.check()
+        self.servers.check()
         if self.cluster or time.monotonic() - self.engine_seen < ENGINE_SEEN_EVERY:
             return
         self.engine_seen = time.monotonic()
@@ -95,6 +108,7 @@ class System:
         """Stop everything: workers, carrier, engine; with `train` the next start may be faster."""
         for killed in self.children.stop(WORKER_ENDS_WITHIN, last="carrier"):
             self._note(f"{killed} didn't end by itself: killed")
+        self.servers.stop()
         if self.cluster:
             return
         stopped = engine.down(self.settings, train=train)
@@ -102,7 +116,7 @@ class System:
             self._note("its start cache is being written in the background, once (20 s)")
 
     def kill(self) -> None:
-        """End all processes at once; the engine ends with this process."""
+        """End all processes at once; engine and servers end with this process."""
         self.children.kill()
 
     def _engine(self, *, quick: bool) -> None:
@@ -112,6 +126,16 @@ class System:
                 self.settings, progress=progress, on_note=self._note, attached=True, quick=quick
             )
         self._say("engine", f"Zeebe {found.version} at {found.address}", time.monotonic() - began)
+
+    def _start_servers(self) -> Settings:
+        """Start PostgreSQL and MariaDB, tell the workers; return the owners' settings."""
+        began = time.monotonic()
+        self.servers.start()
+        self._say("servers", str(self.servers), time.monotonic() - began)
+        workers = self.environ | self.servers.urls("worker")
+        self.settings = Settings.load(workers, self.project)
+        self.children.environ = workers
+        return Settings.load(self.environ | self.servers.urls("owner"), self.project)
 
     def _start_carrier(self) -> str:
         journal = str(self.home.folder / "carrier.jsonl")
@@ -131,6 +155,9 @@ class System:
     def _note(self, note: str) -> None:
         text = f"  {'engine':<10}{note}"
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def _note_of_servers(self, note: str) -> None:
+        self.console.print(f"  {'servers':<10}{note}", highlight=False, markup=False)
 
     def _say(self, what: str, found: str, seconds: float) -> None:
         text = f"  {what:<10}{found} ({seconds:.1f} s)"

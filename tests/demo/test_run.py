@@ -1,6 +1,7 @@
 """The demo as a person runs it: the real engine, real processes, and nothing left behind."""
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -71,7 +72,17 @@ def test_a_demo_runs_proves_its_books_and_leaves_only_its_folder(folder: Path) -
 # Words that the demo says when it has just begun a part of its work.
 @pytest.mark.parametrize("words", ["orders of mixed fate", "engine ", "workers "])
 def test_ctrl_c_stops_everything(folder: Path, words: str) -> None:
-    demo = start(folder, "--orders", "50")
+    interrupt(folder, words, "--orders", "50")
+
+
+@pytest.mark.usefixtures("postgresql", "mariadb")
+@pytest.mark.parametrize("words", ["engine ", "servers ", "workers "])
+def test_ctrl_c_stops_the_servers_too(folder: Path, words: str) -> None:
+    interrupt(folder, words, "--orders", "50", "--db", "servers")
+
+
+def interrupt(folder: Path, words: str, *arguments: str) -> None:
+    demo = start(folder, *arguments)
     said = read_until(demo, words)
 
     demo.send_signal(signal.SIGINT)
@@ -109,3 +120,35 @@ def typed(line: str, folder: Path) -> str:
         shlex.split(line), env=environ, check=True, capture_output=True, text=True
     )
     return done.stdout
+
+
+@pytest.mark.usefixtures("postgresql", "mariadb")
+def test_orders_on_postgresql_mariadb_and_sqlite_add_up_and_outlive_a_kill(folder: Path) -> None:
+    """The same code on three kinds of database; `up` goes on with the data, whoever was killed."""
+    demo = start(folder, "--orders", "20", "--db", "servers")
+    said, _ = demo.communicate(timeout=ENDS_WITHIN)
+
+    assert demo.returncode == 0, said
+    assert "WRONG" not in said
+    assert re.search(r"PostgreSQL .*\(orders, payments\), MariaDB .*\(inventory\)", said)
+    assert sorted(file.name for file in folder.glob("*.db")) == ["shipping.db"]
+
+    killed = start(folder, "up")
+    looking = next(
+        line for line in read_until(killed, "Ctrl-C stops it").splitlines() if " trail " in line
+    ).replace("my-order", "order-0001")
+    assert "ship_stock" in typed(looking, folder)
+    killed.kill()
+    killed.communicate()
+    until = time.monotonic() + ENDS_WITHIN
+    while leftovers(folder):
+        assert time.monotonic() < until, leftovers(folder)
+        time.sleep(0.1)
+
+    again = start(folder, "up")
+    try:
+        read_until(again, "Ctrl-C stops it")
+        assert "ship_stock" in typed(looking, folder)
+    finally:
+        again.send_signal(signal.SIGINT)
+        again.communicate(timeout=ENDS_WITHIN)

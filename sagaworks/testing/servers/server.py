@@ -158,6 +158,15 @@ class Server(ABC):
         if self._kept:
             self._kept.thaw()
 
+    def check(self) -> None:
+        """Return if it runs.
+
+        Raises:
+            ServerError: it has ended; names its log.
+        """
+        if self._kept:
+            self._kept.check()
+
     def processes(self) -> list[int]:
         """The server's processes, its main one first."""
         return self._kept.processes() if self._kept else []
