@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 Code = int | str
@@ -15,6 +15,7 @@ _SQLITE_UNDONE: Final = frozenset({5, 13, 19})
 
 _POSTGRESQL_WORLD: Final = frozenset(
     {
+        "25P03",  # idle_in_transaction_session_timeout
         "25006",  # read_only_sql_transaction: a standby, before or after a failover
         "40001",  # serialization_failure
         "40P01",  # deadlock_detected
@@ -76,14 +77,7 @@ def is_broken_world(error: BaseException) -> bool:
         return False
     if error.connection_invalidated or isinstance(error, InterfaceError):
         return True
-    code = _code(error)
-    if isinstance(code, str):
-        known = code in _POSTGRESQL_WORLD or code == _IDLE_TOO_LONG
-        return known or code.startswith(_POSTGRESQL_WORLDS)
-    if _is_sqlite(error):
-        return code in _SQLITE_WORLD
-    # psycopg gives a connection that it couldn't open no code.
-    return code in _MARIADB_WORLD or _is_unopened(error)
+    return _is_of_world(error, _code(error))
 
 
 def is_forbidden_write(error: BaseException) -> bool:
@@ -93,6 +87,8 @@ def is_forbidden_write(error: BaseException) -> bool:
 
 def is_aftermath(error: BaseException) -> bool:
     """Say whether an earlier error, which the step swallowed, has ended the transaction."""
+    if isinstance(error, PendingRollbackError):
+        return True
     return isinstance(error, DBAPIError) and _code(error) == _FAILED_TRANSACTION
 
 
@@ -102,7 +98,8 @@ def is_certainly_undone(error: DBAPIError) -> bool:
     if isinstance(code, str):
         # PostgreSQL answers ERROR only while it can still roll back; later it's FATAL, or silence.
         severity = getattr(getattr(error.orig, "diag", None), "severity_nonlocalized", None)
-        return severity == "ERROR" and not error.connection_invalidated
+        answered = severity == "ERROR" and not error.connection_invalidated
+        return answered or code == _IDLE_TOO_LONG
     return code in (_SQLITE_UNDONE if _is_sqlite(error) else _MARIADB_UNDONE)
 
 
@@ -115,10 +112,19 @@ def reason_of(error: BaseException) -> str:
     return str(original).partition("\n")[0]
 
 
+def _is_of_world(error: DBAPIError, code: Code | None) -> bool:
+    if isinstance(code, str):
+        return code in _POSTGRESQL_WORLD or code.startswith(_POSTGRESQL_WORLDS)
+    if _is_psycopg(error):
+        # A connection that couldn't be opened has no code.
+        return isinstance(error, OperationalError)
+    return code in (_SQLITE_WORLD if _is_sqlite(error) else _MARIADB_WORLD)
+
+
 def _code(error: DBAPIError) -> Code | None:
     """Return psycopg's SQLSTATE, SQLite's primary result code or MariaDB's number."""
-    sqlstate: str | None = getattr(error.orig, "sqlstate", None)
-    if sqlstate is not None:
+    if _is_psycopg(error):
+        sqlstate: str | None = getattr(error.orig, "sqlstate", None)
         return sqlstate
     if _is_sqlite(error):
         # The low byte is the primary result code; extended codes add detail above it.
@@ -131,5 +137,5 @@ def _is_sqlite(error: BaseException) -> bool:
     return hasattr(getattr(error, "orig", None), "sqlite_errorcode")
 
 
-def _is_unopened(error: DBAPIError) -> bool:
-    return hasattr(error.orig, "sqlstate") and isinstance(error, OperationalError)
+def _is_psycopg(error: DBAPIError) -> bool:
+    return hasattr(error.orig, "diag")

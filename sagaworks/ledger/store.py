@@ -121,7 +121,16 @@ class Store:
 def _roll_back(connection: Connection, transaction: Transaction) -> None:
     # A flush that failed has rolled it back already; asking twice is a warning.
     if transaction.is_active:
-        transaction.rollback()
+        _roll_back_or_leave(connection)
+
+
+def _roll_back_or_leave(connection: Connection) -> None:
+    try:
+        connection.rollback()
+    except DBAPIError as error:
+        # A server that can't be asked to rolls back by itself; what led here is what is told.
+        connection.invalidate(error)
+    else:
         _note_end(connection)
 
 
@@ -129,7 +138,7 @@ def _commit(connection: Connection) -> None:
     try:
         connection.commit()
     except DBAPIError as error:
-        connection.rollback()
+        _roll_back_or_leave(connection)
         if is_certainly_undone(error):
             raise
         raise CommitUnknownError(reason_of(error)) from error

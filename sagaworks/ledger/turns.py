@@ -27,6 +27,7 @@ from sagaworks.ledger.decide import (
 from sagaworks.ledger.intent import Intent, intent_of
 from sagaworks.ledger.points import Point, reached
 from sagaworks.ledger.rows import Entry, State
+from sagaworks.ledger.statements import SagaRow
 from sagaworks.ledger.store import Store
 from sagaworks.saga import JobKey
 from sagaworks.step import Step
@@ -87,7 +88,8 @@ class Turns:
 
 def decide_on_undo(connection: Connection, delivery: Delivery) -> Undo | Answer:
     """Decide on a compensation's job: what to undo, or what to answer if that is nothing."""
-    decision = lock(connection, delivery) or _decide_undo(connection, delivery)
+    row = _lock(connection, delivery)
+    decision = _duplicate(row, delivery) or _decide_undo(connection, row, delivery)
     if isinstance(decision, (Undo, Answer)):
         return decision
     if isinstance(decision, Repeated):
@@ -100,22 +102,7 @@ def decide_on_undo(connection: Connection, delivery: Delivery) -> Undo | Answer:
 
 def lock(connection: Connection, delivery: Delivery) -> Answer | None:
     """Lock the saga row; return the answer to a second process instance with this key."""
-    arrival = delivery.arrival
-    row = statements.lock_saga(
-        connection,
-        arrival.tenant,
-        arrival.saga_key,
-        process_id=arrival.process_id,
-        process_instance=arrival.process_instance,
-        start_digest=arrival.start_digest,
-    )
-    if row.process_instance == arrival.process_instance:
-        return None
-    message = (
-        f"saga_key {arrival.saga_key!r} belongs to process instance {row.process_instance}; this is"
-        f" {arrival.process_instance}: cancel it, or start it with a key of its own"
-    )
-    return Answer(Outcome.DUPLICATE, Say.HALT, message=message)
+    return _duplicate(_lock(connection, delivery), delivery)
 
 
 def stored(step: Step[..., Any], entry: Entry, outcome: Outcome) -> Answer:
@@ -137,18 +124,46 @@ def allowed(step: Step[..., Any], refusal: Refusal) -> Refusal:
     return refusal
 
 
+def _lock(connection: Connection, delivery: Delivery) -> SagaRow:
+    arrival = delivery.arrival
+    return statements.lock_saga(
+        connection,
+        arrival.tenant,
+        arrival.saga_key,
+        process_id=arrival.process_id,
+        process_instance=arrival.process_instance,
+        start_digest=arrival.start_digest,
+    )
+
+
+def _duplicate(row: SagaRow, delivery: Delivery) -> Answer | None:
+    arrival = delivery.arrival
+    if row.process_instance == arrival.process_instance:
+        return None
+    message = (
+        f"saga_key {arrival.saga_key!r} belongs to process instance {row.process_instance}; this is"
+        f" {arrival.process_instance}: cancel it, or start it with a key of its own"
+    )
+    return Answer(Outcome.DUPLICATE, Say.HALT, message=message)
+
+
 def _decide(
     connection: Connection, delivery: Delivery, presences: dict[JobKey, Presence]
 ) -> StepDecision | Answer:
-    duplicate = lock(connection, delivery)
+    row = _lock(connection, delivery)
+    duplicate = _duplicate(row, delivery)
     if duplicate:
         return duplicate
-    entries = statements.entries_of(connection, delivery.arrival)
-    return decide_step(delivery.arrival, entries, presences)
+    return decide_step(delivery.arrival, _entries(connection, row, delivery), presences)
 
 
-def _decide_undo(connection: Connection, delivery: Delivery) -> UndoDecision:
-    return decide_undo(delivery.arrival, statements.entries_of(connection, delivery.arrival))
+def _decide_undo(connection: Connection, row: SagaRow, delivery: Delivery) -> UndoDecision:
+    return decide_undo(delivery.arrival, _entries(connection, row, delivery))
+
+
+def _entries(connection: Connection, row: SagaRow, delivery: Delivery) -> list[Entry]:
+    # A saga that is new to this service has no rows here: a round trip less.
+    return [] if row.is_new else statements.entries_of(connection, delivery.arrival)
 
 
 def _settled(

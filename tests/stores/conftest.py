@@ -8,6 +8,7 @@ pytest.register_assert_rewrite(
     "tests.stores.faults",
     "tests.stores.group",
     "tests.stores.remote",
+    "tests.stores.server",
     "tests.stores.steps",
     "tests.stores.undo",
 )

@@ -182,6 +182,20 @@ class FaultContract:
         assert world.available == 1
         assert world.rows == []
 
+    def test_a_swallowed_loss_of_the_connection_is_run_again(self, world: World) -> None:
+        world.stock()
+        tries: list[int] = []
+
+        def swallow(session: Session) -> None:
+            tries.append(1)
+            if len(tries) == 1:
+                session.connection().invalidate()
+
+        answer = world.deliver(step_that(swallow))
+
+        assert answer.outcome is Outcome.EXECUTED
+        assert world.available == 0
+
     def test_a_row_deleted_under_the_step_rolls_back_everything(self, world: World) -> None:
         world.stock()
 

@@ -50,16 +50,17 @@ class Engine:
 class World:
     """One service's worker with its database; `second_worker` is another over the same one."""
 
-    def __init__(self, url: str, engine: Engine | None = None) -> None:
+    def __init__(self, url: str, engine: Engine | None = None, **options: Any) -> None:
         self.url = url
-        self.store = Store(url, pool_size=4)
+        self.options = {"pool_size": 4, **options}
+        self.store = Store(url, **self.options)
         self.engine = engine or Engine()
         self.ledger = Ledger(self.store, self.engine.probe)
         self.carrier: Carrier = carrier
         self._others: list[World] = []
 
     def second_worker(self) -> "World":
-        self._others.append(World(self.url, self.engine))
+        self._others.append(World(self.url, self.engine, **self.options))
         return self._others[-1]
 
     def close(self) -> None:

@@ -1,0 +1,64 @@
+"""The ledger's contracts on MariaDB, and what is MariaDB's own."""
+
+import pytest
+from sqlalchemy import MetaData, Table, delete
+
+from sagaworks.testing.servers import Server
+from tests.stores.faults import FaultContract
+from tests.stores.group import GroupContract
+from tests.stores.remote import RemoteContract
+from tests.stores.server import ServerContract
+from tests.stores.steps import StepContract
+from tests.stores.undo import UndoContract
+from tests.stores.world import migrate
+
+
+@pytest.fixture(scope="session")
+def emptied_database(mariadb) -> str:
+    """A migrated database; to delete rows is faster there than to create a database."""
+    mariadb.drop_database("shop")
+    mariadb.create_database("shop")
+    migrate(mariadb.admin_url("shop"))
+    return "shop"
+
+
+@pytest.fixture
+def database_url(mariadb, emptied_database: str) -> str:
+    with mariadb.connected(emptied_database) as connection:
+        for table in ("sagaworks_ledger", "sagaworks_saga", "shelf", "parcel"):
+            connection.execute(delete(Table(table, MetaData())))
+    return mariadb.admin_url(emptied_database)
+
+
+class TestStepsOnMariaDB(StepContract): ...
+
+
+class TestUndoOnMariaDB(UndoContract): ...
+
+
+class TestRemoteOnMariaDB(RemoteContract): ...
+
+
+class TestFaultsOnMariaDB(FaultContract): ...
+
+
+class TestGroupsOnMariaDB(GroupContract): ...
+
+
+class TestServerOnMariaDB(ServerContract):
+    RAISES = "SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = {code}"
+    ITSELF = "SELECT connection_id()"
+    END = "KILL CONNECTION {number}"
+    ISOLATION = "SELECT @@tx_isolation"
+
+    @pytest.fixture
+    def server(self, mariadb) -> Server:
+        return mariadb
+
+    @pytest.fixture(params=["1205", "1213", "1021", "1114", "1040", "1053", "1290", "1836", "1030"])
+    def world_code(self, request) -> str:
+        return request.param
+
+    @pytest.fixture(params=["1062", "1146", "1364", "1644"])
+    def own_code(self, request) -> str:
+        return request.param
