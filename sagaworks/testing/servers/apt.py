@@ -136,22 +136,36 @@ def _for_a_while(file: Path, text: str, mode: int) -> Iterator[None]:
 def _checked(command: Sequence[str], cwd: Path | None = None) -> str:
     environment = os.environ | {"LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}
     try:
-        done = subprocess.run(
+        started = subprocess.Popen(
             command,
             cwd=cwd,
             env=environment,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            timeout=_WITHIN_SECONDS,
-            check=False,
+            start_new_session=True,  # a Ctrl-C isn't for it
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except OSError as error:
         raise ServerError(f"{command[0]}: {error}") from error
-    if done.returncode:
-        raise ServerError(f"{command[0]}: {_last_error(done.stderr)}")
-    return done.stdout
+    said, complained = _to_the_end(started)
+    if started.returncode:
+        raise ServerError(f"{command[0]}: {_last_error(complained)}")
+    return said
+
+
+def _to_the_end(started: subprocess.Popen[str]) -> tuple[str, str]:
+    """Wait for it even when told to stop: dpkg must not be interrupted in the middle."""
+    try:
+        return started.communicate(timeout=_WITHIN_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        started.kill()
+        started.communicate()
+        raise ServerError(f"{error.cmd[0]} takes more than {_WITHIN_SECONDS} s") from error
+    except BaseException:
+        started.communicate()
+        raise
 
 
 def _last_error(said: str) -> str:

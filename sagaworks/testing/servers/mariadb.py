@@ -59,6 +59,7 @@ class MariaDB(Server):
     )
     accounts: ClassVar = ("mysql",)
     driver: ClassVar = "mariadb+pymysql"
+    extra: ClassVar = "mariadb"
     no_database: ClassVar = ""
     stop_signal: ClassVar = signal.SIGTERM
     signal_if_orphaned: ClassVar = signal.SIGKILL  # its log is durable, so nothing is lost

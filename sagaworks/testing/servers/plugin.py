@@ -98,4 +98,5 @@ class NotRun:
             terminal.write_line("")
             for test in tests:
                 terminal.write_line(f"not run: {test}", yellow=True)
-            terminal.write_line(f"not run: {len(tests)} tests, {why}", yellow=True, bold=True)
+            count = f"{len(tests)} test{'s' * (len(tests) > 1)}"
+            terminal.write_line(f"not run: {count}, {why}", yellow=True, bold=True)

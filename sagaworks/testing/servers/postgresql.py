@@ -35,6 +35,7 @@ class PostgreSQL(Server):
     )
     accounts: ClassVar = ("postgres",)
     driver: ClassVar = "postgresql+psycopg"
+    extra: ClassVar = "postgres"
     no_database: ClassVar = "postgres"
     stop_signal: ClassVar = signal.SIGINT  # "fast": it ends its sessions, PostgreSQL 18.5
     signal_if_orphaned: ClassVar = signal.SIGQUIT  # "immediate": no process of it stays

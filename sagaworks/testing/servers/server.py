@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar, Final, Self
 
-from sqlalchemy import URL, Connection, NullPool, create_engine
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from sagaworks.engine.ports import is_free
@@ -51,6 +51,7 @@ class Server(ABC):
     wanted: ClassVar[Wanted]
     accounts: ClassVar[tuple[str, ...]]
     driver: ClassVar[str]
+    extra: ClassVar[str]
     no_database: ClassVar[str]
     stop_signal: ClassVar[signal.Signals]
     signal_if_orphaned: ClassVar[signal.Signals]
@@ -174,17 +175,24 @@ class Server(ABC):
     @contextmanager
     def connected(self, database: str | None = None) -> Iterator[Connection]:
         """Give a connection of the administrator's; each statement commits by itself."""
-        engine = create_engine(
-            self.admin_url(database),
-            isolation_level="AUTOCOMMIT",
-            poolclass=NullPool,
-            connect_args={"connect_timeout": _CONNECT_SECONDS},
-        )
+        engine = self._engine(self.admin_url(database))
         try:
             with engine.connect() as connection:
                 yield connection
         finally:
             engine.dispose()
+
+    def _engine(self, url: str) -> Engine:
+        try:
+            return create_engine(
+                url,
+                isolation_level="AUTOCOMMIT",
+                poolclass=NullPool,
+                connect_args={"connect_timeout": _CONNECT_SECONDS},
+            )
+        except ImportError as error:
+            missing = f"the driver of {self.wanted.name} can't be loaded ({error})"
+            raise ServerError(f"{missing}: pip install 'sagaworks[{self.extra}]'") from error
 
     def execute(self, statement: str, database: str | None = None) -> None:
         """Execute one statement as administrator."""
