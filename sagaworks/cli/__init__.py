@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from sagaworks import __version__
-from sagaworks.cli import db, deploy, start, trail
+from sagaworks.cli import db, deploy, new, start, trail
 from sagaworks.errors import SagaworksError
 
 _HELP: Final = "Sagas drawn in BPMN, run by Camunda 8, carried out by Python workers."
@@ -25,6 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("new")(new.new)
 app.command("deploy")(deploy.deploy)
 app.command("start")(start.start)
 app.command("trail")(trail.trail)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("sagaworks", "workers", "models", "demo")
+TEMPLATE = ROOT / "sagaworks" / "new" / "template"  # a project of its own, with its own packages
 
 
 class Import(NamedTuple):
@@ -20,7 +21,8 @@ class Import(NamedTuple):
 
 def files_of(*folders: str) -> list[Path]:
     """The Python files below these folders of the project, sorted."""
-    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+    found = (path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+    return sorted(path for path in found if TEMPLATE not in path.parents)
 
 
 def name_of(path: Path) -> str:

@@ -112,6 +112,15 @@ def test_keys_of_two_engines_are_kept_apart() -> None:
     assert nested.elements.seen["a"] == 1
 
 
+def test_on_a_shared_engine_a_diagram_is_deployed_once_for_many_tests() -> None:
+    sightings = seen("shipped")
+    sightings.see([one for one in records_of("no_carrier") if one["valueType"] != "PROCESS"])
+
+    (place_order,) = measure(sightings).diagrams
+
+    assert place_order.elements.seen["accept_order"] == 2
+
+
 def test_a_diagram_that_no_test_deployed_is_wholly_missing() -> None:
     report = measure(Sightings(), [PLACE_ORDER])
 

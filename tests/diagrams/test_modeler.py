@@ -12,7 +12,8 @@ import pytest
 pytestmark = pytest.mark.node
 
 HERE = Path(__file__).parent
-DIAGRAMS = sorted((HERE.parents[1] / "bpmn").glob("*.bpmn"))
+TEMPLATE = HERE.parents[1] / "sagaworks" / "new" / "template" / "bpmn" / "place_order.bpmn"
+DIAGRAMS = [*sorted((HERE.parents[1] / "bpmn").glob("*.bpmn")), TEMPLATE]
 PLACE_ORDER = HERE.parents[1] / "bpmn" / "place_order.bpmn"
 
 Report = Mapping[str, object]
@@ -39,24 +40,32 @@ def asked_of_the_modeler(*diagrams: Path) -> Mapping[str, Report]:
     return json.loads(answer.stdout)
 
 
-@pytest.mark.parametrize("diagram", DIAGRAMS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "diagram", DIAGRAMS, ids=lambda path: str(path.relative_to(HERE.parents[1]))
+)
 def test_it_opens_without_a_warning(reports: Mapping[str, Report], diagram: Path) -> None:
     assert reports[str(diagram)]["opening"] == []
 
 
-@pytest.mark.parametrize("diagram", DIAGRAMS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "diagram", DIAGRAMS, ids=lambda path: str(path.relative_to(HERE.parents[1]))
+)
 def test_the_modeler_has_nothing_to_say(reports: Mapping[str, Report], diagram: Path) -> None:
     assert reports[str(diagram)]["modeler"] == []
 
 
-@pytest.mark.parametrize("diagram", DIAGRAMS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "diagram", DIAGRAMS, ids=lambda path: str(path.relative_to(HERE.parents[1]))
+)
 def test_bpmnlint_has_nothing_to_say_for_this_engine_or_a_newer_one(
     reports: Mapping[str, Report], diagram: Path
 ) -> None:
     assert reports[str(diagram)]["bpmnlint"] == []
 
 
-@pytest.mark.parametrize("diagram", DIAGRAMS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "diagram", DIAGRAMS, ids=lambda path: str(path.relative_to(HERE.parents[1]))
+)
 def test_saving_it_unchanged_changes_nothing(reports: Mapping[str, Report], diagram: Path) -> None:
     assert reports[str(diagram)]["saved"] == diagram.read_text()
 

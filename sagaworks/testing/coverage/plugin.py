@@ -28,7 +28,7 @@ PAGE: Final = "saga-coverage.html"
 
 
 def note_records(config: pytest.Config, records: Iterable[Record]) -> None:
-    """Take in all records of one life of an engine, if coverage is asked for."""
+    """Take in the records of one test, if coverage is asked for."""
     run = config.pluginmanager.get_plugin(NAME)
     if isinstance(run, CoverageRun):
         run.sightings.see(records)
@@ -132,7 +132,7 @@ class CoverageRun:
 
         if self.report is None:
             return
-        terminalreporter.section("saga coverage")
+        terminalreporter.write_sep("=", "saga coverage")
         for line in [*table(self.report), *self.lost]:
             terminalreporter.write_line(line)
         if self.wanted.page:

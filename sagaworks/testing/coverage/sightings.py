@@ -52,6 +52,7 @@ class Sightings:
     def __init__(self, found: Iterable[Sighting] = ()) -> None:
         """Begin with these."""
         self._found: dict[tuple[str, bytes], Sighting] = {}
+        self._definitions: dict[int, Sighting] = {}
         for sighting in found:
             self._add(sighting)
 
@@ -60,18 +61,18 @@ class Sightings:
         return iter(self._found.values())
 
     def see(self, records: Iterable[Record]) -> None:
-        """Take in all records of one life of an engine.
+        """Take in the records of one test.
 
-        Keys tell definitions apart within one life only, so two engines' records come in two calls.
+        A test on an engine of its own has all of them. On an engine that tests share, a diagram may
+        have been deployed for an earlier one; what is deployed under a known key is another engine.
         """
-        definitions: dict[int, Sighting] = {}
         for record in records:
             if record["recordType"] != "EVENT":
                 continue
             if record["valueType"] == "PROCESS" and record["intent"] == "CREATED":
-                definitions[_definition(record)] = self._add(_deployed(record))
+                self._definitions[_definition(record)] = self._add(_deployed(record))
             elif record["valueType"] in ("PROCESS_INSTANCE", "COMPENSATION_SUBSCRIPTION"):
-                sighting = definitions.get(_definition(record))
+                sighting = self._definitions.get(_definition(record))
                 if sighting is not None:
                     sighting.note(record)
 

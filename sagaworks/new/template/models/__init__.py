@@ -1,0 +1,1 @@
+"""What each service owns: its tables and facts; one database each."""
