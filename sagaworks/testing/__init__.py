@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from sagaworks.testing.faults import Faults, Point, whatever_breaks
     from sagaworks.testing.gateway import (
         Call,
         Delay,
@@ -29,25 +30,31 @@ __all__ = [
     "Call",
     "Delay",
     "Fail",
+    "Faults",
     "Hold",
     "Incident",
     "JobState",
     "LoseReply",
     "Pass",
     "Passage",
+    "Point",
     "RunningSaga",
     "RunningWorker",
     "ScriptedGateway",
     "ScriptedJob",
     "Zeebe",
+    "whatever_breaks",
 ]
 
 _OF_THE_KIT: Final = {
     "HANG": "stubs",
+    "Faults": "faults",
     "Passage": "saga",
+    "Point": "faults",
     "RunningSaga": "saga",
     "RunningWorker": "workers",
     "Zeebe": "zeebe",
+    "whatever_breaks": "faults",
 }
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from sagaworks.project import Project
     from sagaworks.settings import Settings
     from sagaworks.testing.databases import Databases
     from sagaworks.testing.engines import EngineUnderTest
+    from sagaworks.testing.faults.kinds import Kind
     from sagaworks.testing.loop import Loop
     from sagaworks.testing.zeebe import Zeebe
 
@@ -45,8 +46,42 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the markers."""
+    breaks = "whatever_breaks: runs under every fault; see sagaworks.testing.whatever_breaks"
+    config.addinivalue_line("markers", breaks)
     line = "zeebe_clock: moves the engine's clock; not run where that can't be (a foreign cluster)"
     config.addinivalue_line("markers", line)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what is marked `whatever_breaks` under each fault."""
+    if metafunc.definition.get_closest_marker("whatever_breaks"):
+        from sagaworks.testing.faults.whatever import parametrize  # noqa: PLC0415
+
+        parametrize(metafunc)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """Fail a test whose faults never happened; show what did happen where it fails."""
+    zeebe = cast("Zeebe | None", pyfuncitem.funcargs.get("zeebe"))
+    kind = cast("Kind | None", pyfuncitem.funcargs.get("zeebe_breaks"))
+    try:
+        result = yield
+        if zeebe and zeebe.breaks:
+            from sagaworks.testing.faults.whatever import demand  # noqa: PLC0415
+
+            demand(pyfuncitem, zeebe.breaks, kind)
+    except Exception:
+        if zeebe and zeebe.breaks:
+            pyfuncitem.add_report_section("call", "faults", zeebe.breaks.story())
+        raise
+    return result
+
+
+@pytest.fixture
+def zeebe_breaks(request: pytest.FixtureRequest) -> Kind | None:
+    """What breaks in this test; `whatever_breaks` says it."""
+    return getattr(request, "param", None)
 
 
 @pytest.fixture(scope="session")
@@ -113,6 +148,7 @@ def zeebe(  # noqa: PLR0913, PLR0917  fixtures are arguments
     zeebe_databases: Databases,
     zeebe_settings: Settings,
     zeebe_project: Project | None,
+    zeebe_breaks: Kind | None,
     _zeebe_loop: Loop,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Zeebe]:
@@ -134,6 +170,9 @@ def zeebe(  # noqa: PLR0913, PLR0917  fixtures are arguments
         keeps_records=wants_records(request.config),
     )
     try:
+        if zeebe_breaks:
+            mark = request.node.get_closest_marker("whatever_breaks")
+            zeebe_breaks.arrange(zeebe.put_on_wire(mark.kwargs["seed"]))
         yield zeebe
         note_records(request.config, zeebe.feed.records)
         request.config.hook.pytest_zeebe_finished(zeebe=zeebe, item=request.node)

@@ -6,13 +6,14 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from sagaworks.errors import EngineError
-from sagaworks.runtime.worker import Worker
 from sagaworks.service import Service
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sagaworks.runtime.worker import Worker
     from sagaworks.settings import Settings
+    from sagaworks.testing.faults import Mortal
     from sagaworks.testing.feed import Feed
     from sagaworks.testing.loop import Loop
 
@@ -27,13 +28,14 @@ class RunningWorker:
         service: as the test gave it.
     """
 
-    def __init__(  # noqa: PLR0913  where the parts of the fixture meet
+    def __init__(  # noqa: PLR0913, PLR0917  where the parts of the fixture meet
         self,
         service: Service,
         settings: Settings,
         loop: Loop,
         feed: Feed,
         stubbed: Callable[[], set[str]],
+        employ: Callable[[Service, Settings], Worker | Mortal],
         *,
         tells_streams: bool,
     ) -> None:
@@ -43,6 +45,7 @@ class RunningWorker:
         self._loop = loop
         self._feed = feed
         self._stubbed = stubbed
+        self._employ = employ
         self._tells_streams = tells_streams
         self._stop: asyncio.Event | None = None
         self._running: asyncio.Task[int] | None = None
@@ -60,7 +63,7 @@ class RunningWorker:
         """
         wanted = without(self.service, self._stubbed())
         before = self._feed.streams()
-        worker = self._loop.call(lambda: Worker(wanted, self._settings))
+        worker = self._loop.call(lambda: self._employ(wanted, self._settings))
         self._stop = self._loop.call(asyncio.Event)
         self._running = self._loop.begin(worker.run(self._stop))
         self._running.add_done_callback(lambda _: self._feed.take_stream(""))
@@ -83,7 +86,9 @@ class RunningWorker:
         running, self._running = self._running, None
         return [running] if running else []
 
-    def _await_streams(self, wanted: Service, worker: Worker, before: dict[str, int]) -> None:
+    def _await_streams(
+        self, wanted: Service, worker: Worker | Mortal, before: dict[str, int]
+    ) -> None:
         types = [f"{wanted.name}.{name}" for name in (*wanted.steps, *wanted.compensations)]
 
         def all_are_open() -> bool:
@@ -95,7 +100,7 @@ class RunningWorker:
         if not is_open or self._running is None or self._running.done():
             raise EngineError(f"{wanted.name}: the worker isn't ready: {self._reasons(worker)}")
 
-    def _reasons(self, worker: Worker) -> str:
+    def _reasons(self, worker: Worker | Mortal) -> str:
         if self._running and self._running.done():
             return str(self._running.exception() or "it ended")
         return "; ".join(worker.ready())

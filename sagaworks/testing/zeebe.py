@@ -17,6 +17,7 @@ from sagaworks.errors import ConfigurationError, EngineError
 from sagaworks.ledger.reader import read_trail
 from sagaworks.ledger.store import Store
 from sagaworks.runtime.gateway import Gateway, connect
+from sagaworks.runtime.worker import Worker
 from sagaworks.saga import KEY_VARIABLE, SagaKey
 from sagaworks.testing.clock import Clock
 from sagaworks.testing.feed import Feed
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from sagaworks.settings import Settings
     from sagaworks.testing.databases import Databases
     from sagaworks.testing.engines import EngineUnderTest
+    from sagaworks.testing.faults import Faults
     from sagaworks.testing.loop import Loop
 
 _END_SECONDS: Final = 2.0
@@ -82,6 +84,7 @@ class Zeebe:
         self._serving: list[asyncio.Task[None]] = []
         self._started: list[SagaKey] = []
         self._open = ExitStack()
+        self._faults: Faults | None = None
         self.settings = replace(settings, zeebe_address=engine.begin(self.feed))
         self._clock = Clock(engine, self.feed, self._hanging)
 
@@ -249,6 +252,33 @@ class Zeebe:
         self._serving.append(self._loop.begin(stub.serve(self.address)))
         return stub
 
+    # -- what breaks
+
+    @property
+    def faults(self) -> Faults:
+        """What is to go wrong between workers and engine; ask for it before `work` and `stub`.
+
+        Raises:
+            ConfigurationError: workers or stubs are connected already, past the faults.
+        """
+        return self._faults or self.put_on_wire()
+
+    @property
+    def breaks(self) -> Faults | None:
+        """The same, or None in a test where nothing was asked to go wrong."""
+        return self._faults
+
+    def put_on_wire(self, seed: int | None = None) -> Faults:
+        """Let all that connects from now on go over a wire on which faults can happen."""
+        from sagaworks.testing.faults import Faults  # noqa: PLC0415
+
+        if self._workers or self._stubs:
+            message = "zeebe.faults: ask for it before zeebe.work(…) and zeebe.stub(…)"
+            raise ConfigurationError(f"{message}, so that they are on its wire")
+        self._faults = Faults(self.address, seed=seed)
+        self.settings = replace(self.settings, zeebe_address=self._faults.address)
+        return self._faults
+
     # -- the end of the test
 
     def close(self) -> None:
@@ -256,6 +286,8 @@ class Zeebe:
         self.engine.finish()
         workers = [task for worker in self._workers.values() for task in worker.abandon()]
         self._loop.end(*workers, *self._serving, seconds=_END_SECONDS)
+        if self._faults:
+            self._faults.close()
         for store in self._stores.values():
             store.close()
         self._databases.drop()
@@ -305,6 +337,7 @@ class Zeebe:
             self._loop,
             self.feed,
             lambda: set(self._stubs),
+            self._faults.mortal if self._faults else Worker,
             tells_streams=self.engine.tells_streams,
         )
         self._workers[service.name] = worker

@@ -28,6 +28,7 @@ FAULTS: dict[str, Callable[[Faults], Fault]] = {
     "twice": lambda faults: faults.deliver_twice(),
     "at-once": lambda faults: faults.deliver_at_once(),
     "late": lambda faults: faults.deliver_late(),
+    "another-key": lambda faults: faults.deliver_under_another_key(),
     "reply-lost": lambda faults: faults.lose_reply(),
     "report-lost": lambda faults: faults.lose_report(HOLD_STOCK),
     "report-slow": lambda faults: faults.delay(0.1),
@@ -68,7 +69,7 @@ async def test_sagaworks_does_each_thing_once_whatever_breaks(
 
 
 @pytest.mark.parametrize("streams", [False, True], ids=["polls", "streams"])
-@pytest.mark.parametrize("name", ["twice", "at-once", "late", "report-lost"])
+@pytest.mark.parametrize("name", ["twice", "at-once", "late", "another-key", "report-lost"])
 async def test_a_worker_that_remembers_nothing_does_it_twice(
     gateway: ScriptedGateway, faults: Faults, name: str, *, streams: bool
 ) -> None:

@@ -15,12 +15,12 @@ _TOGETHER: Final = 0.005
 _ITS_TURN: Final = 0.5
 """Seconds after which the next one of them goes, though the one before isn't done."""
 
-_SETTLES: Final = 0.2
-"""Seconds that a report waits for the late copies that are to come before it."""
+_DONE_WITHIN: Final = 0.5
+"""Seconds that a report is held up for the copies which are to be done before the saga goes on."""
 
 
 class DeliverTwice(Fault):
-    """Deliver each job again as soon as it's done: what was on its way when a lock ran out."""
+    """Deliver each job again as soon as it's done; its report is slow, so the lock has run out."""
 
     def __init__(self, job_type: str | None = None) -> None:
         """Do it to all jobs, or to those of one type."""
@@ -34,10 +34,11 @@ class DeliverTwice(Fault):
         pass_on(delivery)
 
     def report(self, report: Report, act: Act) -> bytes:
-        """Let the copy go once the report is over for the worker."""
+        """Hold the first report up until the copy is done too."""
         if kept := self._again.pop(report.job.key, None):
             copy, pass_on = kept
-            report.afterwards.append(partial(pass_on, copy))
+            pass_on(copy)
+            self.wire.wait_for(lambda: report.job.said > report.number, _DONE_WITHIN)
         return act()
 
 
@@ -60,17 +61,24 @@ class DeliverAtOnce(Fault):
             pass_on(delivery)
             pass_on(copy)
 
+    def report(self, report: Report, act: Act) -> bytes:
+        """Hold the first report up until the other delivery is done too."""
+        if report.number == 1 and report.job.key in self._met:
+            self.wire.wait_for(lambda: report.job.said > 1, _DONE_WITHIN)
+        return act()
+
 
 class DeliverLate(Fault):
     """Hold each delivery up past its lock, until another one of the job is done, and longer.
 
-    It comes when the other is done, and once more before each later report of the same saga: a
-    worker that was stopped for a while may begin with it at any of these moments.
+    It comes when the other is done, and once more before each later report of the same saga is
+    passed on: a worker that was stopped for a while may begin with it at any of these moments.
     """
 
     def __init__(self, job_type: str | None = None) -> None:
         """Do it to all jobs, or to those of one type."""
         super().__init__("delivered late", job_type)
+        self._done: set[int] = set()
         self._held: dict[int, list[tuple[Delivery, PassOn]]] = {}
 
     def deliver(self, delivery: Delivery, pass_on: PassOn) -> None:
@@ -83,23 +91,46 @@ class DeliverLate(Fault):
         self.wire.later.call(0.0, partial(self.wire.end_lock, delivery.job))
 
     def report(self, report: Report, act: Act) -> bytes:
-        """Let what is held of this saga come: jobs done before first, this one's own after it."""
-        held = self._held.get(report.job.process_instance, ())
-        if not report.job.is_gone:
-            self._let_come([one for one in held if one[0].job.is_gone])
-        own = [one for one in held if one[0].job is report.job]
-        if not report.job.is_gone and report.answers:
-            report.afterwards += [partial(self._pass_on, *one) for one in own]
+        """Let what is held of this saga's done jobs come before a job's first answer counts."""
+        if report.answers and report.job.key not in self._done:
+            self._done.add(report.job.key)
+            held = self._held.get(report.job.process_instance, ())
+            self._let_come([one for one in held if one[0].job.key in self._done])
         return act()
 
     def _let_come(self, held: list[tuple[Delivery, PassOn]]) -> None:
-        before = {delivery.job: len(delivery.job.reports) for delivery, _ in held}
+        before = [(delivery.job, delivery.job.said) for delivery, _ in held]
         for delivery, pass_on in held:
-            self._pass_on(delivery, pass_on)
-        self.wire.wait_for(lambda: all(len(j.reports) > n for j, n in before.items()), _SETTLES)
+            pass_on(again(self, delivery))
+        self.wire.wait_for(lambda: all(job.said > said for job, said in before), _DONE_WITHIN)
 
-    def _pass_on(self, delivery: Delivery, pass_on: PassOn) -> None:
-        pass_on(again(self, delivery))
+
+class DeliverUnderAnotherKey(Fault):
+    """Take each job away at its first answer, and deliver it again under another key.
+
+    So it looks to a worker when an operator moves the token back onto the step, or when the engine
+    was restored from a backup. The other key is made up on the wire; the engine knows of nothing.
+    """
+
+    def __init__(self, job_type: str | None = None) -> None:
+        """Do it to all jobs, or to those of one type."""
+        super().__init__("delivered under another key", job_type)
+        self._renamed: set[int] = set()
+
+    def deliver(self, delivery: Delivery, pass_on: PassOn) -> None:
+        """Count a delivery under the other key."""
+        if delivery.job.key in self._renamed:
+            self._renamed.remove(delivery.job.key)
+            delivery = again(self, delivery)
+        pass_on(delivery)
+
+    def report(self, report: Report, act: Act) -> bytes:
+        """Say that the job is gone, and let it come again."""
+        if report.answers and not report.job.is_gone and self.happens_to(report):
+            self.wire.rename(report.job)
+            self._renamed.add(report.job.key)
+            report.afterwards.append(partial(self.wire.end_lock, report.job))
+        return act()
 
 
 class DeliverAfterCancel(Fault):

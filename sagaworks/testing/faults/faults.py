@@ -17,6 +17,7 @@ from sagaworks.testing.faults.deliveries import (
     DeliverAtOnce,
     DeliverLate,
     DeliverTwice,
+    DeliverUnderAnotherKey,
     Shuffle,
 )
 from sagaworks.testing.faults.engine import Engine
@@ -48,6 +49,7 @@ class Faults:
     Attributes:
         wire: what passes, and the story of it.
         seed: give it again, and the order is the same.
+        mortals: the workers of Sagaworks' runtime on this wire.
     """
 
     def __init__(
@@ -65,6 +67,8 @@ class Faults:
         self.wire.add(self._shuffle)
         self._link = self.wire.open_link()
         self._hooks = ExitStack()
+        self._at_once = False
+        self.mortals: list[Mortal] = []
 
     def __enter__(self) -> Self:
         """Give the faults."""
@@ -92,7 +96,11 @@ class Faults:
         return self._add(DeliverTwice(_job_type(task)))
 
     def deliver_at_once(self, task: Task | None = None) -> Fault:
-        """Deliver each job twice at the same moment, to two workers where two are connected."""
+        """Deliver each job twice at the same moment, to two workers where two are connected.
+
+        `zeebe.work` then runs two of each service.
+        """
+        self._at_once = True
         return self._add(DeliverAtOnce(_job_type(task)))
 
     def deliver_late(self, task: Task | None = None) -> Fault:
@@ -101,6 +109,10 @@ class Faults:
         It comes once more before each later report of its saga, so after its compensation too.
         """
         return self._add(DeliverLate(_job_type(task)))
+
+    def deliver_under_another_key(self, task: Task | None = None) -> Fault:
+        """Take each job away when it's answered, and deliver it again under another key."""
+        return self._add(DeliverUnderAnotherKey(_job_type(task)))
 
     def deliver_after_cancel(self, task: Task) -> DeliverAfterCancel:
         """Hold the jobs of this task until their saga is cancelled."""
@@ -137,8 +149,10 @@ class Faults:
         return crash
 
     def mortal(self, service: Service, settings: Settings) -> Mortal:
-        """Return a worker of Sagaworks' runtime that can die."""
-        return Mortal(service, settings, self.wire)
+        """Return a worker of Sagaworks' runtime that can die; two of them if jobs come at once."""
+        mortal = Mortal(service, settings, self.wire, workers=2 if self._at_once else 1)
+        self.mortals.append(mortal)
+        return mortal
 
     def any_order(self) -> Fault:
         """Demand that jobs of one saga come together; their order is the seed's in any case."""
@@ -151,8 +165,8 @@ class Faults:
         Raises:
             AssertionError: naming those that haven't, with the story.
         """
-        self.wire.wait_for(lambda: not self._missing(), _HAPPENS_WITHIN)
-        if missing := self._missing():
+        self.wire.wait_for(lambda: not self.missing(), _HAPPENS_WITHIN)
+        if missing := self.missing():
             names = ", ".join(map(str, missing))
             raise AssertionError(f"never happened: {names}\n{self.story()}")
 
@@ -165,7 +179,8 @@ class Faults:
         self._hooks.close()
         self.wire.close()
 
-    def _missing(self) -> list[Fault]:
+    def missing(self) -> list[Fault]:
+        """Return what was asked for and hasn't happened."""
         return [fault for fault in self._demanded if not fault.happened]
 
     def _add(self, fault: F) -> F:

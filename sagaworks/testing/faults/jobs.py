@@ -20,9 +20,11 @@ class SeenJob:
 
     Attributes:
         retries: as the engine sent it last.
+        known_as: the key by which workers know it.
         taken: how often a worker has taken it, copies included.
         holder: the way to the worker that has it; None once it's handed back or gone.
-        reports: what workers said about it and what they were answered, as ``CompleteJob OK``.
+        said: how many reports of it have come in, answered or not.
+        reports: what workers said about it and what the engine answered, as ``CompleteJob OK``.
         is_gone: the engine has taken an answer, or no longer knows it.
     """
 
@@ -30,8 +32,10 @@ class SeenJob:
     type: str
     process_instance: int
     retries: int
+    known_as: int
     taken: int = 0
     holder: Link | None = None
+    said: int = 0
     reports: list[str] = field(default_factory=list)
     is_gone: bool = False
 
@@ -67,11 +71,13 @@ class Report:
     """What a worker says about a job: a call of CompleteJob, FailJob or ThrowError.
 
     Attributes:
+        number: 1 for the first that came in about this job.
         afterwards: called, each in turn, once the call is over for the worker.
     """
 
     method: str
     job: SeenJob
+    number: int
     afterwards: list[Callable[[], None]] = field(default_factory=list)
 
     @property

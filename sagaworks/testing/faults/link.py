@@ -12,16 +12,21 @@ from pyzeebe.proto import gateway_pb2 as pb
 
 from sagaworks.testing.faults.engine import SERVICE, UNLIMITED, Metadata, replies_of
 from sagaworks.testing.faults.fault import Answered
-from sagaworks.testing.faults.jobs import Report, SeenJob
+from sagaworks.testing.faults.jobs import SeenJob
 from sagaworks.testing.faults.outlets import Outlet
 
 if TYPE_CHECKING:
     from sagaworks.testing.faults.wire import Wire
 
-_REPORTS: Final = {
+_REPORTS: Final[dict[str, Any]] = {
     "CompleteJob": pb.CompleteJobRequest,
     "FailJob": pb.FailJobRequest,
     "ThrowError": pb.ThrowErrorRequest,
+}
+
+_OF_A_JOB: Final[dict[str, Any]] = {
+    "UpdateJobTimeout": pb.UpdateJobTimeoutRequest,
+    "UpdateJobRetries": pb.UpdateJobRetriesRequest,
 }
 
 _CALLS: Final = 512
@@ -76,6 +81,8 @@ class Link(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc ships no types
             return grpc.unary_stream_rpc_method_handler(self._answer_poll)
         if method in _REPORTS:
             return grpc.unary_unary_rpc_method_handler(self._reporting(method))
+        if method in _OF_A_JOB:
+            return grpc.unary_unary_rpc_method_handler(self._naming(method))
         if method == "CancelProcessInstance":
             return grpc.unary_unary_rpc_method_handler(self._cancelling(path))
         return grpc.unary_unary_rpc_method_handler(self._passing(path))
@@ -88,13 +95,15 @@ class Link(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc ships no types
 
     def _reporting(self, method: str) -> Callable[[bytes, Any], bytes]:
         def answer(request: bytes, context: Any) -> bytes:  # noqa: ANN401
-            def act() -> bytes:
-                return self._pass_on(f"/{SERVICE}/{method}", request, context)
+            message = _REPORTS[method].FromString(request)
 
-            job = self._wire.jobs.get(_REPORTS[method].FromString(request).jobKey)
+            def act() -> bytes:
+                return self._pass_on_renamed(method, message, context)
+
+            job = self._wire.jobs.get(message.jobKey)
             if job is None:
                 return _answered(context, act)
-            report = Report(method, job)
+            report = self._wire.take_report(method, job)
             context.add_callback(lambda: [then() for then in report.afterwards])
             return _answered(context, lambda: self._wire.report(report, act))
 
@@ -110,6 +119,17 @@ class Link(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc ships no types
             return reply
 
         return answer
+
+    def _naming(self, method: str) -> Callable[[bytes, Any], bytes]:
+        def answer(request: bytes, context: Any) -> bytes:  # noqa: ANN401
+            message = _OF_A_JOB[method].FromString(request)
+            return _answered(context, lambda: self._pass_on_renamed(method, message, context))
+
+        return answer
+
+    def _pass_on_renamed(self, method: str, message: Any, context: Any) -> bytes:  # noqa: ANN401
+        message.jobKey = self._wire.key_of(message.jobKey)
+        return self._pass_on(f"/{SERVICE}/{method}", message.SerializeToString(), context)
 
     def _pass_on(self, path: str, request: bytes, context: Any) -> bytes:  # noqa: ANN401
         self._refuse_if_cut()

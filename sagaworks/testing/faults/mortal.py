@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 _TAKEN_WITHIN: Final = 1.0
 """Seconds after which a dead worker's job is handed out once more, if nobody has taken it."""
 
+_ENDS_WITHIN: Final = 2.0
+"""Seconds that a worker whose test is over has to close what it has open."""
+
 
 class DiedError(BaseException):
     """The worker is dead: nothing of it goes on, so nothing catches this."""
@@ -104,36 +107,48 @@ class Mortal:
         service: whose steps.
         settings: for each of its workers, but for the engine's address.
         wire: on which they reach the engine.
+        workers: how many of them live at the same time.
+
+    Attributes:
+        deaths: how many have died.
     """
 
-    def __init__(self, service: Service, settings: Settings, wire: Wire) -> None:
+    def __init__(
+        self, service: Service, settings: Settings, wire: Wire, *, workers: int = 1
+    ) -> None:
         """Begin no life yet."""
         self.service = service
         self.deaths = 0
         self._settings = settings
         self._wire = wire
-        self._worker: Worker | None = None
+        self._workers: list[Worker | None] = [None] * workers
 
     def ready(self) -> list[str]:
-        """Say why the present worker can't take jobs now; empty while it can."""
-        return self._worker.ready() if self._worker else ["it hasn't begun"]
+        """Say why the workers of this moment can't take jobs now; empty while they can."""
+        return [
+            reason
+            for worker in self._workers
+            for reason in (worker.ready() if worker else ["it hasn't begun"])
+        ]
 
     async def run(self, stop: asyncio.Event) -> int:
         """Take jobs until `stop` is set, life after life; return how many were left unfinished."""
+        places = range(len(self._workers))
+        return sum(await asyncio.gather(*(self._live_on(place, stop) for place in places)))
+
+    async def _live_on(self, place: int, stop: asyncio.Event) -> int:
         while True:
             life = Life(self.service.name, self._wire.open_link())
             settings = replace(self._settings, zeebe_address=life.link.address)
-            self._worker = Worker(self.service, settings)
+            worker = self._workers[place] = Worker(self.service, settings)
             context = copy_context()
             context.run(_life.set, life)
-            life.running = asyncio.get_running_loop().create_task(
-                self._worker.run(stop), context=context
-            )
+            life.running = asyncio.get_running_loop().create_task(worker.run(stop), context=context)
             try:
                 return await life.running
             except (DiedError, asyncio.CancelledError):
                 if not life.is_over:
-                    life.running.cancel()
+                    await asyncio.wait({life.running}, timeout=_ENDS_WITHIN)
                     raise
             self.deaths += 1
             await asyncio.to_thread(self._hand_on, life)

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Final
 
 import grpc
 from pyzeebe.proto import gateway_pb2 as pb
@@ -17,6 +18,9 @@ from sagaworks.testing.faults.later import Later
 from sagaworks.testing.faults.link import Link
 from sagaworks.testing.faults.outlets import Outlet
 
+_ANOTHER_KEY: Final = 1 << 40
+"""What a job's key grows by; within a partition the engine counts up from 2^51."""
+
 
 class Wire:
     """All ways between workers and one engine.
@@ -26,7 +30,7 @@ class Wire:
 
     Attributes:
         changed: the lock of all that is waited for here; notified of every change.
-        jobs: every job seen, by key.
+        jobs: every job seen, by each key that a worker knows it by.
         later: for what happens after a time.
     """
 
@@ -40,6 +44,7 @@ class Wire:
         self._links: list[Link] = []
         self._outlets: list[Outlet] = []
         self._stranded: list[Delivery] = []
+        self._retired: set[int] = set()
         self._story: list[str] = []
 
     def close(self) -> None:
@@ -64,10 +69,11 @@ class Wire:
         """Take a job that the engine has handed out, and let it meet the faults."""
         with self.changed:
             job = self.jobs.get(message.key) or SeenJob(
-                message.key, message.type, message.processInstanceKey, message.retries
+                message.key, message.type, message.processInstanceKey, message.retries, message.key
             )
             self.jobs[job.key] = job
             job.retries, job.is_gone = message.retries, False
+            message.key = job.known_as
         pass_on: PassOn = self.deliver
         for fault in reversed(self._faults):
             pass_on = partial(fault.deliver, pass_on=pass_on)
@@ -131,6 +137,13 @@ class Wire:
         self.changed.notify_all()
         return [delivery.message for delivery in deliveries]
 
+    def take_report(self, method: str, job: SeenJob) -> Report:
+        """Note that a report has come in."""
+        with self.changed:
+            job.said += 1
+            self.changed.notify_all()
+            return Report(method, job, job.said)
+
     def report(self, report: Report, act: Act) -> bytes:
         """Make a worker's report, unless a fault stands in its way.
 
@@ -141,6 +154,26 @@ class Wire:
         for fault in self._faults:
             make = partial(fault.report, report, make)
         return make()
+
+    def rename(self, job: SeenJob) -> None:
+        """Let workers know a job by another key from now on; the one before is gone to them."""
+        with self.changed:
+            self._retired.add(job.known_as)
+            job.known_as += _ANOTHER_KEY
+            self.jobs[job.known_as] = job
+
+    def key_of(self, known_as: int) -> int:
+        """Return the engine's key of what a worker knows by this one.
+
+        Raises:
+            Answered: NOT_FOUND, if that key is gone.
+        """
+        with self.changed:
+            if known_as in self._retired:
+                message = f"job {known_as}: a fault test has given it another key"
+                raise Answered(grpc.StatusCode.NOT_FOUND, message)
+            job = self.jobs.get(known_as)
+            return job.key if job else known_as
 
     def end_lock(self, job: SeenJob) -> None:
         """Let the engine hand a job out again, as it does when a lock runs out."""
