@@ -13,6 +13,7 @@ _SETTINGS: Final = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
     "password_encryption": "scram-sha-256",
+    "dynamic_shared_memory_type": "mmap",  # in its data: a killed server leaves nothing elsewhere
     "max_connections": "200",
     "shared_buffers": "128MB",
     "fsync": "on",
