@@ -57,6 +57,7 @@ MEANINGS = {
     "SAGAWORKS_MANAGE_HOST": "The address that the management port listens on.",
     "SAGAWORKS_MANAGE_PORT": "The management port; 0 takes a free one.",
     "SAGAWORKS_THREADS": "Jobs that a worker runs at once, and the size of its database pool.",
+    "SAGAWORKS_GROUP": "Jobs of one step that may share a transaction under backlog; 0: none do.",
     "SAGAWORKS_LOCK_SECONDS": "How long the engine keeps a job for a worker; extended as it runs.",
     "SAGAWORKS_GRACE_SECONDS": "How long a stopping worker may finish what it has begun.",
     "SAGAWORKS_LOG_FORMAT": "`text` or `json`.",

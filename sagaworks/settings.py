@@ -43,6 +43,7 @@ class Settings:
     manage_host: str = "127.0.0.1"
     manage_port: int = 0
     threads: int = 16
+    group: int = 16
     lock: timedelta = timedelta(seconds=15)
     grace: timedelta = timedelta(seconds=20)
     log_format: str = "text"
@@ -230,6 +231,7 @@ _VARIABLES: Mapping[str, _Variable] = {
     "SAGAWORKS_MANAGE_HOST": _Variable("manage_host", _matching(r"[\w.:-]+", "a host")),
     "SAGAWORKS_MANAGE_PORT": _Variable("manage_port", _port),
     "SAGAWORKS_THREADS": _Variable("threads", _whole(1, 1000)),
+    "SAGAWORKS_GROUP": _Variable("group", _whole(0, 64)),
     "SAGAWORKS_LOCK_SECONDS": _Variable("lock", _seconds(0.1, 86400)),
     "SAGAWORKS_GRACE_SECONDS": _Variable("grace", _seconds(0, 86400)),
     "SAGAWORKS_LOG_FORMAT": _Variable("log_format", _one_of("text", "json")),

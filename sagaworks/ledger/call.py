@@ -1,6 +1,8 @@
 """Calling a step's or a compensation's function with what its signature asks for."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import NoneType
 from typing import Any
@@ -22,11 +24,13 @@ class Delivery:
     Attributes:
         saga: given to the function; its idempotency key is filled in by the ledger.
         variables: the fetched process variables, as JSON data.
+        took: told the seconds that the function took, on the thread that ran it.
     """
 
     arrival: Arrival
     saga: Saga
     variables: Mapping[str, Json]
+    took: Callable[[float], None] = lambda _seconds: None
 
 
 class StepSession(Session):
@@ -60,9 +64,10 @@ def call_step(
         arguments[step.signature.saga] = with_key(delivery, idempotency_key(delivery, step, round_))
     if step.signature.session:
         arguments[step.signature.session] = session
-    fact = step.function(**arguments)
-    if session is not None:
-        session.flush()
+    with _timed(delivery):
+        fact = step.function(**arguments)
+        if session is not None:
+            session.flush()
     return encode_fact(step, fact)
 
 
@@ -87,9 +92,10 @@ def call_compensation(
         arguments[undo.signature.saga] = with_key(delivery, key)
     if undo.signature.session:
         arguments[undo.signature.session] = session
-    undo.function(**arguments)
-    if session is not None:
-        session.flush()
+    with _timed(delivery):
+        undo.function(**arguments)
+        if session is not None:
+            session.flush()
 
 
 def read_variables(step: Step[..., Any], variables: Mapping[str, Json]) -> dict[str, Any]:
@@ -162,6 +168,15 @@ def idempotency_key(delivery: Delivery, step: Step[..., Any], round_: int) -> st
 def with_key(delivery: Delivery, key: str) -> Saga:
     """Return the saga as the function sees it."""
     return replace(delivery.saga, idempotency_key=key)
+
+
+@contextmanager
+def _timed(delivery: Delivery) -> Iterator[None]:
+    began = time.perf_counter()
+    try:
+        yield
+    finally:
+        delivery.took(time.perf_counter() - began)
 
 
 def undo_entry(

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # Seven buckets instead of the client's fourteen: a worker of 20 tasks stays far below 500 series.
 _BUCKETS: Final = (0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0)
 
+_GROUPS: Final = (1, 2, 4, 8, 16, 32, 64)
+
 
 class WorkerMetrics:
     """What one worker counts and measures.
@@ -29,6 +31,8 @@ class WorkerMetrics:
     Attributes:
         jobs: ``sagaworks_jobs_total{step,outcome}``, jobs handled.
         step_seconds: ``sagaworks_step_seconds{step}``, how long the step's own function took.
+        group_jobs: ``sagaworks_group_jobs{step}``, how many jobs shared a transaction.
+        groups_broken: ``sagaworks_groups_broken_total{step}``, groups whose jobs each ran alone.
         jobs_in_flight: jobs taken and not yet reported.
         job_reports: ``sagaworks_job_reports_total{command,code}``, what the engine answered to
             complete, fail and throw; the code is gRPC's.
@@ -52,6 +56,19 @@ class WorkerMetrics:
             "Seconds spent in the step's own function.",
             ["step"],
             buckets=_BUCKETS,
+            registry=registry,
+        )
+        self.group_jobs: Final = Histogram(
+            "sagaworks_group_jobs",
+            "Jobs that a thread took up at once; those of a group share a transaction.",
+            ["step"],
+            buckets=_GROUPS,
+            registry=registry,
+        )
+        self.groups_broken: Final = Counter(
+            "sagaworks_groups_broken",
+            "Groups that were rolled back; each job of them ran alone.",
+            ["step"],
             registry=registry,
         )
         self.job_reports: Final = Counter(

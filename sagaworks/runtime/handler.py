@@ -1,11 +1,7 @@
 """One job from its arrival to its report."""
 
-import asyncio
-import contextvars
-import time
 from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import Executor
 from datetime import timedelta
 from typing import Final
 
@@ -16,9 +12,9 @@ from sagaworks.ledger.answers import Answer, Say
 from sagaworks.ledger.call import Delivery
 from sagaworks.ledger.faults import CommitUnknownError, DatabaseUnavailableError
 from sagaworks.ledger.points import Point, reached
-from sagaworks.ledger.protocol import Ledger
 from sagaworks.observe.metrics import WorkerMetrics
 from sagaworks.runtime.backoff import grown
+from sagaworks.runtime.crew import Crew, ExpiredError
 from sagaworks.runtime.deliveries import delivery_of
 from sagaworks.runtime.locks import HeldJob
 from sagaworks.runtime.reports import Reports
@@ -31,22 +27,20 @@ _REMEMBERED: Final = 10_000
 
 
 class Handler:
-    """Runs jobs through the ledger on threads, and reports what came of them."""
+    """Has jobs carried out, and reports what came of them."""
 
-    def __init__(  # noqa: PLR0913, PLR0917  where the parts of a worker meet
+    def __init__(
         self,
-        ledger: Ledger,
+        crew: Crew,
         reports: Reports,
         metrics: WorkerMetrics,
-        pool: Executor,
         tenant: str,
         database_failed: Callable[[str], None],
     ) -> None:
         """Keep the parts; `database_failed` is told why, so that readiness shows it."""
-        self._ledger = ledger
+        self._crew = crew
         self._reports = reports
         self._metrics = metrics
-        self._pool = pool
         self._tenant = tenant
         self._attempts: OrderedDict[JobKey, int] = OrderedDict()
         self._database_failed = database_failed
@@ -65,11 +59,13 @@ class Handler:
 
     async def _carry_out(self, held: HeldJob, delivery: Delivery, attempt: int) -> None:
         try:
-            answer = await self._in_thread(held, delivery)
+            answer = await self._crew.carry_out(held, delivery)
         except Halt as halt:
             await self._halt(held, halt)
         except Retry as retry:
             await self._retry(held, retry, attempt)
+        except ExpiredError:
+            self._tell(held, "expired", "its lock ran out while it waited", "DEBUG")
         except DatabaseUnavailableError as error:
             await self._hand_back(held, str(error))
         except CommitUnknownError as error:
@@ -78,16 +74,6 @@ class Handler:
             await self._failed(held, error, attempt)
         else:
             await self._answered(held, answer)
-
-    async def _in_thread(self, held: HeldJob, delivery: Delivery) -> Answer:
-        begun = time.perf_counter()
-        context = contextvars.copy_context()
-        loop = asyncio.get_running_loop()
-        run = (self._ledger.run, held.task, delivery, held.held)
-        try:
-            return await loop.run_in_executor(self._pool, context.run, *run)
-        finally:
-            self._metrics.step_seconds.labels(held.task.name).observe(time.perf_counter() - begun)
 
     async def _answered(self, held: HeldJob, answer: Answer) -> None:
         reached(Point.COMMITTED, held.key)

@@ -51,6 +51,7 @@ class HeldJob:
         job: the engine's message (pyzeebe's ``ActivatedJob``).
         task: what it asks for.
         expires: when its lock ends, in seconds of `time.monotonic`.
+        begun: a thread has taken it up; until then its lock isn't extended.
         lost: the engine said that it isn't ours any more.
         given_up: the worker stops before its step has ended; the step mustn't commit any more.
         reported: something was sent about it, which may have arrived.
@@ -60,6 +61,7 @@ class HeldJob:
     task: Step[..., Any] | Compensation[Any]
     expires: float
     extended: float = field(default_factory=time.monotonic)
+    begun: bool = False
     lost: bool = False
     given_up: bool = False
     reported: bool = False

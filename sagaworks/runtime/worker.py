@@ -25,6 +25,7 @@ from sagaworks.observe.metrics import WorkerMetrics
 from sagaworks.runtime.channel import open_channel
 from sagaworks.runtime.commands import JobCommands
 from sagaworks.runtime.contact import Contact
+from sagaworks.runtime.crew import Crew
 from sagaworks.runtime.deliveries import variables_to_fetch
 from sagaworks.runtime.gateway import DEFAULT_TENANT
 from sagaworks.runtime.handler import Handler
@@ -87,6 +88,7 @@ class Worker:
         self._draining = False
         self._beat = time.monotonic()
         self._contact: Contact | None = None
+        self._crew: Crew | None = None
         self._handler: Handler | None = None
         self._reports: Reports | None = None
         self._sources: list[JobSource] = []
@@ -131,9 +133,10 @@ class Worker:
             reports = Reports(commands, marks, count_report)
             tenant = self.settings.tenant
             self._reports = reports
-            self._handler = Handler(
-                ledger, reports, self.metrics, self._pool, tenant, self._say_database
-            )
+            threads, group = self.settings.threads, self.settings.group
+            self._crew = Crew(ledger, self._pool, threads, group, self.metrics)
+            self.slots.resize(self._crew.room)
+            self._handler = Handler(self._crew, reports, self.metrics, tenant, self._say_database)
             self._contact = Contact(stub, self.settings.engine_address(), self.metrics)
             self._sources = [self._source(stub, task) for task in self._tasks()]
             loops = (
@@ -184,7 +187,8 @@ class Worker:
             await asyncio.wait(under_way, timeout=self.settings.grace.total_seconds())
         left = dict(self._jobs)
         for task, held in left.items():
-            logger.warning("job {} of {} was left unfinished", held.key, held.task.name)
+            if held.begun:
+                logger.warning("job {} of {} was left unfinished", held.key, held.task.name)
             # Its thread can't be stopped, but it won't commit any more.
             held.given_up = True
             task.cancel()
@@ -194,7 +198,7 @@ class Worker:
             await asyncio.wait(self._returning, timeout=_PARTING)
         for task in self._returning:
             task.cancel()
-        return len(left)
+        return sum(held.begun for held in left.values())
 
     def _give_back(self, job: Any) -> None:  # noqa: ANN401
         """Hand back a job that hasn't begun, so that another worker has it soon."""
@@ -237,6 +241,8 @@ class Worker:
 
     def _finished(self, running: asyncio.Task[None]) -> None:
         held = self._jobs.pop(running)
+        if self._crew:
+            self.slots.resize(self._crew.room)
         self.slots.give()
         self.metrics.jobs_in_flight.set(len(self._jobs))
         if not running.cancelled() and running.exception():
@@ -249,7 +255,7 @@ class Worker:
         while True:
             await asyncio.sleep(min(_BEAT, every / 2))
             now = time.monotonic()
-            due = [held for held in self._jobs.values() if now - held.extended >= every]
+            due = [h for h in self._jobs.values() if h.begun and now - h.extended >= every]
             await asyncio.gather(*(self._extend(commands, held) for held in due))
 
     async def _extend(self, commands: JobCommands, held: HeldJob) -> None:

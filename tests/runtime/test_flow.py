@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from itertools import pairwise
@@ -73,7 +74,7 @@ def hold_stock(shop: Shop) -> None:
 async def test_a_burst_of_pushed_jobs_never_runs_more_than_the_limit(
     gateway: ScriptedGateway, shop: Shop, together: Together
 ) -> None:
-    async with shop.open(lock=timedelta(seconds=20)) as worker:
+    async with shop.open(lock=timedelta(seconds=20), group=0) as worker:
         together.in_hand = worker.metrics.jobs_in_flight._value.get
         await shop.streaming("ask_price")
         jobs = [gateway.offer(ASK_PRICE, {"sku": f"lamp {n}"}) for n in range(BURST)]
@@ -90,13 +91,37 @@ async def test_a_backlog_is_polled_in_portions_that_fit(
     gateway: ScriptedGateway, shop: Shop, together: Together
 ) -> None:
     jobs = [gateway.offer(ASK_PRICE, {"sku": f"lamp {n}"}) for n in range(40)]
-    async with shop.open(lock=timedelta(seconds=20)):
+    async with shop.open(lock=timedelta(seconds=20)) as worker:
         for job in jobs:
             await job.settled(timeout=20)
 
+        assert THREADS < worker.slots.count <= 4 * THREADS, "quick ones may wait in hand"
+
+    asked = [call.request.maxJobsToActivate for call in gateway.polls_of(ASK_PRICE)]
     assert 1 < together.most <= THREADS
-    assert all(call.request.maxJobsToActivate <= THREADS for call in gateway.polls_of(ASK_PRICE))
+    assert asked[0] <= THREADS
+    assert max(asked) <= 4 * THREADS
     assert len(together.asked) == 40
+
+
+async def test_a_worker_of_slow_steps_takes_no_job_in_advance(
+    gateway: ScriptedGateway, shop: Shop
+) -> None:
+    """Where others could have it meanwhile."""
+
+    @shop.service.remote_step(kind="retriable")
+    def ask_price(sku: str) -> None:
+        shop.gate.wait()
+
+    async with shop.open(threads=1) as worker:
+        job = gateway.offer(ASK_PRICE, {"sku": "lamp"})
+        await gateway.until(lambda: shop.gate.inside)
+        began = time.monotonic()
+        await gateway.until(lambda: time.monotonic() - began > 0.3)
+        shop.gate.open()
+        await job.settled()
+
+        assert worker.slots.count == 1
 
 
 async def test_a_freed_place_wakes_the_poll(
@@ -205,7 +230,7 @@ async def test_a_polls_jobs_that_arrive_while_the_worker_drains_are_handed_back_
     assert together.asked == []
     assert [job.reports for job in jobs] == [[("FailJob", "OK")]] * 2
     assert [job.failures[0].retries for job in jobs] == [1, 3]
-    assert worker.slots.free == THREADS
+    assert worker.slots.taken == 0
 
 
 @pytest.mark.parametrize("ahead", [-3600.0, 3600.0])

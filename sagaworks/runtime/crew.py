@@ -1,0 +1,182 @@
+"""A worker's threads, and the jobs in hand that wait for one of them."""
+
+import asyncio
+import time
+from collections import defaultdict, deque
+from concurrent.futures import Executor
+from contextvars import Context, copy_context
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Final
+
+from loguru import logger
+
+from sagaworks.ledger.answers import Answer
+from sagaworks.ledger.call import Delivery
+from sagaworks.ledger.group import BrokenGroupError, Job, can_share
+from sagaworks.ledger.protocol import Ledger
+from sagaworks.observe.metrics import WorkerMetrics
+from sagaworks.runtime.locks import HeldJob
+from sagaworks.runtime.pace import Pace
+
+_AHEAD: Final = 0.25
+"""Seconds that a job may be expected to wait in hand for a thread; the others stay outside."""
+
+_AHEAD_AT_MOST: Final = 3
+"""Jobs that may wait in hand, for each thread."""
+
+
+class ExpiredError(Exception):
+    """The job's lock has run out while it waited; the engine gives it to somebody else."""
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    held: HeldJob
+    delivery: Delivery
+    answer: asyncio.Future[Answer]
+    context: Context = field(default_factory=copy_context)
+    alone: bool = False
+
+
+class Crew:
+    """Carries out jobs on threads: each at once while a thread is free, in groups under backlog.
+
+    Args:
+        pool: has `threads` threads.
+        group: how many jobs of one step may share a transaction; below 2, none do.
+    """
+
+    def __init__(
+        self, ledger: Ledger, pool: Executor, threads: int, group: int, metrics: WorkerMetrics
+    ) -> None:
+        """Begin with all threads free."""
+        self._ledger = ledger
+        self._pool = pool
+        self._threads = threads
+        self._group = group
+        self._metrics = metrics
+        self._free = threads
+        self._waiting: deque[_Waiting] = deque()
+        self._paces: defaultdict[str, Pace] = defaultdict(partial(Pace, group))
+        self._all = Pace(group)
+
+    @property
+    def room(self) -> int:
+        """How many jobs the worker should have in hand: a backlog, but no longer than it's short.
+
+        With jobs of ten seconds none may wait here, where no other worker can take them.
+        """
+        if self._group < 2:  # noqa: PLR2004  nothing to gather
+            return self._threads
+        ahead = self._threads * min(_AHEAD_AT_MOST, self._all.fitting(_AHEAD))
+        return self._threads + int(ahead)
+
+    async def carry_out(self, held: HeldJob, delivery: Delivery) -> Answer:
+        """Carry out a job as soon as a thread is free; return its committed answer.
+
+        Raises:
+            ExpiredError: it never began.
+            Exception: whatever `Ledger.run` raises.
+        """
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        delivery = replace(delivery, took=partial(self._took, held.task.name))
+        self._waiting.append(_Waiting(held, delivery, answer))
+        self._go_on()
+        return await answer
+
+    def _go_on(self) -> None:
+        while self._free and self._waiting:
+            hand = self._next_hand()
+            if hand:
+                self._begin(hand)
+
+    def _next_hand(self) -> list[_Waiting]:
+        first = self._waiting.popleft()
+        task = first.held.task
+        hand = [first]
+        if self._waiting and not first.alone and can_share(task):
+            more = self._paces[task.name].portion - 1
+            alike = (job for job in self._waiting if job.held.task is task and not job.alone)
+            hand += [job for job, _ in zip(alike, range(more), strict=False)]
+            for job in hand[1:]:
+                self._waiting.remove(job)
+        return [job for job in hand if _still_wanted(job)]
+
+    def _begin(self, hand: list[_Waiting]) -> None:
+        self._free -= 1
+        for job in hand:
+            job.held.begun = True
+        self._metrics.group_jobs.labels(hand[0].held.task.name).observe(len(hand))
+        work = partial(self._alone, hand[0]) if len(hand) == 1 else partial(self._together, hand)
+        began = time.perf_counter()
+        loop = asyncio.get_running_loop()
+        running = loop.run_in_executor(self._pool, work)
+        running.add_done_callback(partial(self._ended, hand, began))
+
+    def _alone(self, job: _Waiting) -> list[Answer | None]:
+        run = partial(self._ledger.run, job.held.task, job.delivery, job.held.held)
+        return [job.context.run(run)]
+
+    def _together(self, hand: list[_Waiting]) -> list[Answer | None]:
+        jobs = [Job(job.delivery, job.held.held, job.context) for job in hand]
+        return self._ledger.run_group(hand[0].held.task, jobs)
+
+    def _ended(
+        self, hand: list[_Waiting], began: float, running: asyncio.Future[list[Answer | None]]
+    ) -> None:
+        self._free += 1
+        self._all.measure((time.perf_counter() - began) / len(hand))
+        error = running.exception()
+        if isinstance(error, BrokenGroupError):
+            self._broke(hand, error)
+        elif error:
+            for job in hand:
+                _answer(job, error)
+        else:
+            self._told(hand, running.result())
+        self._go_on()
+
+    def _told(self, hand: list[_Waiting], answers: list[Answer | None]) -> None:
+        self._paces[hand[0].held.task.name].went_well()
+        for job, answer in zip(hand, answers, strict=True):
+            if answer:
+                _answer(job, answer)
+            else:
+                self._again_alone(job)
+
+    def _broke(self, hand: list[_Waiting], error: BrokenGroupError) -> None:
+        task = hand[0].held.task
+        logger.debug("{} jobs of {} run alone: {}", len(hand), task.name, error)
+        self._metrics.groups_broken.labels(task.name).inc()
+        self._paces[task.name].broke()
+        for job in reversed(hand):
+            self._again_alone(job)
+
+    def _again_alone(self, job: _Waiting) -> None:
+        job.alone = True
+        self._waiting.appendleft(job)
+
+    def _took(self, task: str, seconds: float) -> None:
+        self._paces[task].measure(seconds)
+        self._metrics.step_seconds.labels(task).observe(seconds)
+
+
+def _still_wanted(job: _Waiting) -> bool:
+    """Say whether the job is still to be begun; tell who waits for it if its lock has run out."""
+    if job.answer.done():
+        return False
+    if job.held.left <= 0 and not job.held.begun:
+        _answer(job, ExpiredError())
+        return False
+    return True
+
+
+def _answer(job: _Waiting, answer: Answer | BaseException) -> None:
+    if job.answer.done():
+        # The worker has given the job up.
+        return
+    if isinstance(answer, BaseException):
+        job.answer.set_exception(answer)
+    else:
+        job.answer.set_result(answer)
