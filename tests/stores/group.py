@@ -338,7 +338,7 @@ class GroupContract:
             jobs = [order(sku + 1, f"lamp-{sku}") for sku in range(n, n + 4)]
 
             def deliver(at: World, jobs: list[Job]) -> list[Answer]:
-                return deliver_all(at, jobs)
+                return deliver_all(at, hold_stock, jobs)
 
             answers = at_once(
                 lambda jobs=jobs: deliver(world, jobs),
@@ -352,13 +352,13 @@ class GroupContract:
         assert outcomes.count(Outcome.REPLAYED) == 80
 
 
-def deliver_all(world: World, jobs: list[Job]) -> list[Answer]:
+def deliver_all(world: World, task: Task, jobs: list[Job]) -> list[Answer]:
     """Run a group, and alone whatever it leaves to be run alone, as the runtime does."""
     try:
-        answers = world.ledger.run_group(hold_stock, [Job(job.delivery) for job in jobs])
+        answers = world.ledger.run_group(task, [Job(job.delivery) for job in jobs])
     except BrokenGroupError:
         answers = [None] * len(jobs)
     return [
-        answer or world.ledger.run(hold_stock, job.delivery)
+        answer or world.ledger.run(task, job.delivery)
         for job, answer in zip(jobs, answers, strict=True)
     ]

@@ -15,13 +15,14 @@ from sqlmodel import Session
 from sagaworks import Service
 from sagaworks.ledger.answers import Answer, Outcome, Say
 from sagaworks.ledger.faults import CommitUnknownError, DatabaseUnavailableError
+from sagaworks.ledger.group import BrokenGroupError, Job
 from sagaworks.ledger.rows import State
 from sagaworks.ledger.statements import lock_saga
 from sagaworks.step import Step
 from sagaworks.testing.servers import Server
 from tests.stores.shop import Shelf, StockHeld, hold_stock, pack_line
 from tests.stores.steps import LAMP, at_once
-from tests.stores.world import ORDER, TENANT, World
+from tests.stores.world import ORDER, TENANT, World, delivery_to
 
 SHORT = timedelta(seconds=1)
 """The shortest wait that both servers know: MariaDB counts in seconds."""
@@ -246,6 +247,42 @@ class ServerContract:
         # Each took one of both, once: what was taken after the swallowed deadlock is undone.
         assert world.available == 3
         assert world.states == [(1, State.OPEN)] * 2
+
+    def test_a_deadlock_between_two_groups_is_settled_job_by_job(self, world: World) -> None:
+        world.stock("lamp", 5)
+        world.stock("chair", 5)
+        met = threading.Barrier(2, timeout=10)
+        broken: list[BrokenGroupError] = []
+
+        def taking(*skus: str) -> Step[..., StockHeld]:
+            meet = once(lambda _session: met.wait())
+
+            def take_one(session: Session, place: int) -> StockHeld:
+                locked(session, skus[place]).available -= 1
+                session.flush()
+                meet(session)
+                return StockHeld(sku=skus[place], quantity=1)
+
+            return Service("shop").step(take_one)
+
+        def deliver(task: Step[..., StockHeld], *numbers: int) -> list[Answer]:
+            jobs = [
+                Job(delivery_to(task, {"place": place}, job=n, saga=f"order-{n}", instance=n))
+                for place, n in enumerate(numbers)
+            ]
+            try:
+                answers = world.ledger.run_group(task, jobs)
+            except BrokenGroupError as error:
+                broken.append(error)
+                answers = [world.ledger.run(task, job.delivery) for job in jobs]
+            return [answer for answer in answers if answer]
+
+        one, two = taking("lamp", "chair"), taking("chair", "lamp")
+        answers = at_once(lambda: deliver(one, 1, 2), lambda: deliver(two, 3, 4))
+
+        assert len(broken) == 1
+        assert [answer.outcome for some in answers for answer in some] == [Outcome.EXECUTED] * 4
+        assert world.available == 3
 
     def test_a_lock_that_is_not_given_in_time_hands_the_job_back(
         self, database_url: str, monkeypatch: pytest.MonkeyPatch
