@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from sagaworks.engine.distribution import Distribution
@@ -40,6 +41,7 @@ class Launch:
     home: Home
     quick: bool = False
     attached: bool = False
+    more_settings: Mapping[str, object] = field(default_factory=dict)
 
     def command(self) -> list[str]:
         """Return Java's command line, without a start cache."""
@@ -51,7 +53,8 @@ class Launch:
             f"-Dapp.home={self.home.folder}",
             f"-Dbasedir={self.home.folder}",
         ]
-        settings = [f"-D{name}={value}" for name, value in self._settings().items()]
+        own = {**self._settings(), **self.more_settings}
+        settings = [f"-D{name}={value}" for name, value in own.items()]
         options = [*_JAVA_OPTIONS, *quick, *files, *settings]
         return [str(self.java.executable), *options, "-cp", class_path, MAIN]
 

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sagaworks.engine import cluster, supervisor
@@ -41,6 +42,7 @@ def up(  # noqa: PLR0913  all but the first are rarely given
     quick: bool = False,
     java: Java | None = None,
     ports: Ports | None = None,
+    more_settings: Mapping[str, object] | None = None,
 ) -> Engine:
     """Have an engine: the one at ZEEBE_ADDRESS, the one that runs here already, else a new one.
 
@@ -54,6 +56,7 @@ def up(  # noqa: PLR0913  all but the first are rarely given
         quick: ready sooner, slower once warm; for tests and demos.
         java: the Java to take, instead of looking for one.
         ports: where to begin looking for free ports, instead of Zeebe's usual ones.
+        more_settings: the engine's own, such as ``zeebe.clock.controlled``; for a new engine only.
 
     Raises:
         ConfigurationError: no Java, or a package of the extra `engine` is missing.
@@ -71,7 +74,13 @@ def up(  # noqa: PLR0913  all but the first are rarely given
         cache = StartCache.of(settings.engine_cache, java, fetched)
         with exclusive(home.starting_lock, lambda: note("another process starts the engine")):
             found = running_ready(home) or start(
-                home, cache, ports or Ports(), note, attached=attached, quick=quick
+                home,
+                cache,
+                ports or Ports(),
+                note,
+                attached=attached,
+                quick=quick,
+                more_settings=more_settings or {},
             )
     if found.found:
         _tell_differences(found, settings, note)

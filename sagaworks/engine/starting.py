@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from sagaworks.engine import logs, supervisor
 from sagaworks.engine.distribution import Note
@@ -32,7 +32,14 @@ _tethers: list[int] = []
 
 
 def start(  # noqa: PLR0913  the flags are `up`'s
-    home: Home, cache: StartCache, usual: Ports, note: Note, *, attached: bool, quick: bool
+    home: Home,
+    cache: StartCache,
+    usual: Ports,
+    note: Note,
+    *,
+    attached: bool,
+    quick: bool,
+    more_settings: Mapping[str, object],
 ) -> Engine:
     """Start the engine and return once it's ready; the caller holds the starting lock.
 
@@ -43,7 +50,15 @@ def start(  # noqa: PLR0913  the flags are `up`'s
     ended = logs.size(home.supervisor_log)
     with _running_lock(home) as lock, reserved_ports(usual) as (ports, held):
         _tell_ports(usual, ports, note)
-        launch = Launch(cache.java, cache.distribution, ports, home, quick=quick, attached=attached)
+        launch = Launch(
+            cache.java,
+            cache.distribution,
+            ports,
+            home,
+            quick=quick,
+            attached=attached,
+            more_settings=more_settings,
+        )
         home.launch_file.write_text(json.dumps(launch.for_supervisor(cache), indent=2))
         _spawn(home, [lock, held], attached=attached)
     try:

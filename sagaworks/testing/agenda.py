@@ -7,13 +7,16 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Container, Iterable, Iterator
 
     from sagaworks.history.records import Record
 
 Kind = Literal["timer", "back-off", "lock", "message"]
 
 _JOB_IS_OVER: Final = frozenset({"COMPLETED", "CANCELED", "ERROR_THROWN", "MIGRATED"})
+_TO_BE_HAD: Final = frozenset(
+    {"CREATED", "TIMED_OUT", "YIELDED", "RECURRED_AFTER_BACKOFF", "RETRIES_UPDATED"}
+)
 _LOCK_ENDS: Final = _JOB_IS_OVER | {"FAILED", "TIMED_OUT", "YIELDED"}
 
 
@@ -45,6 +48,7 @@ class Agenda:
     def __init__(self) -> None:
         """Nothing is due."""
         self._due: dict[tuple[Kind, int], Due] = {}
+        self._offered: dict[int, str] = {}
 
     def take(self, record: Record) -> None:
         """Note what has been set, and cross out what has happened."""
@@ -70,6 +74,10 @@ class Agenda:
         """Return the keys of the jobs that workers have taken."""
         return {due.key for due in self.all() if due.kind == "lock"}
 
+    def jobs_offered(self, job_types: Container[str]) -> set[int]:
+        """Return the keys of the jobs of these types that wait for a worker."""
+        return {key for key, type_ in self._offered.items() if type_ in job_types}
+
     def _take_timer(self, record: Record) -> None:
         value, key = record["value"], record["key"]
         if record["intent"] == "CREATED":
@@ -79,6 +87,7 @@ class Agenda:
 
     def _take_job(self, record: Record) -> None:
         value, key, intent = record["value"], record["key"], record["intent"]
+        self._take_offer(record)
         if intent in _LOCK_ENDS:
             self._drop("lock", key)
         if intent in _JOB_IS_OVER or intent == "RECURRED_AFTER_BACKOFF":
@@ -88,8 +97,21 @@ class Agenda:
         elif intent == "FAILED" and value["retries"] > 0 and value.get("retryBackoff", 0) > 0:
             self._set(Due(value["recurringTime"], "back-off", key, *_place(value, "type")))
 
+    def _take_offer(self, record: Record) -> None:
+        """A job that failed is offered at once, unless it waits for its back-off or a person."""
+        value, key, intent = record["value"], record["key"], record["intent"]
+        failed = intent == "FAILED" and value["retries"] > 0 and not value.get("retryBackoff")
+        is_offered = failed or (intent in _TO_BE_HAD and value["retries"] > 0)
+        rest = {other: type_ for other, type_ in self._offered.items() if other != key}
+        if is_offered:
+            self._offered = {**rest, key: value["type"]}
+        elif intent in _LOCK_ENDS:
+            self._offered = rest
+
     def _take_activated(self, record: Record) -> None:
         value = record["value"]
+        taken = set(value["jobKeys"])
+        self._offered = {key: type_ for key, type_ in self._offered.items() if key not in taken}
         for key, job in zip(value["jobKeys"], value["jobs"], strict=True):
             self._set(Due(job["deadline"], "lock", key, *_place(job, "type")))
 

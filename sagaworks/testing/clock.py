@@ -20,8 +20,6 @@ _FIRES_WITHIN: Final = 10.0
 _JOB_TAKES_AT_MOST: Final = 5.0
 """Seconds of real time that a job in hand may take before the clock moves on without it."""
 
-_QUIET: Final = 0.02
-
 
 class Clock:
     """Moves the clock of one test's engine.
@@ -29,13 +27,19 @@ class Clock:
     Args:
         engine: whose clock.
         feed: what has happened.
+        served: the job types that somebody works on in this test.
         hanging: the keys of jobs that stubs will never answer.
     """
 
     def __init__(
-        self, engine: EngineUnderTest, feed: Feed, hanging: Callable[[], set[int]]
+        self,
+        engine: EngineUnderTest,
+        feed: Feed,
+        served: Callable[[], set[str]],
+        hanging: Callable[[], set[int]],
     ) -> None:
         """Move nothing yet."""
+        self._served = served
         self._engine = engine
         self._feed = feed
         self._hanging = hanging
@@ -65,13 +69,16 @@ class Clock:
             seen = self._feed.changes()
             self._feed.wait_for(self._nothing_in_hand, _JOB_TAKES_AT_MOST)
             self._engine.settle()
-            if self._feed.wait_for_quiet(_QUIET, _JOB_TAKES_AT_MOST) and (
+            if self._feed.wait_for_quiet(self._engine.quiet, _JOB_TAKES_AT_MOST) and (
                 self._feed.changes() == seen
             ):
                 return
 
     def _nothing_in_hand(self) -> bool:
-        return not self._feed.agenda.jobs_in_hand() - self._hanging()
+        """A job that will soon be taken counts as taken."""
+        agenda = self._feed.agenda
+        jobs = agenda.jobs_in_hand() | agenda.jobs_offered(self._served())
+        return not jobs - self._hanging()
 
     def _next(self, until: int, ended: set[int]) -> Due | None:
         """A job's lock is awaited once: a worker that never answers takes the job for ever."""

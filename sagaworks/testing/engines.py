@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Callable
+
     from sagaworks.testing.feed import Feed
 
 
@@ -14,14 +17,14 @@ class EngineUnderTest(Protocol):
     Attributes:
         name: as in ``--zeebe``.
         moves_clock: whether its clock can be moved.
-        tells_streams: whether it tells of the streams that workers open.
         patience: seconds in which what is about to happen does happen.
+        quiet: seconds without a record after which nothing more happens by itself.
     """
 
     name: str
     moves_clock: bool
-    tells_streams: bool
     patience: float
+    quiet: float
 
     def begin(self, feed: Feed) -> str:
         """Begin a test: records go to `feed` from now on; return the address, ``host:port``."""
@@ -37,6 +40,14 @@ class EngineUnderTest(Protocol):
 
     def settle(self) -> None:
         """Wait until the engine has nothing to do."""
+
+    def openings(self, feed: Feed) -> Counter[str]:
+        """Return how many streams workers have opened so far, by job type."""
+
+    def await_openings(
+        self, feed: Feed, enough: Callable[[Counter[str]], bool], within: float
+    ) -> bool:
+        """Wait until `enough` streams are open; at once where the engine doesn't tell."""
 
     def close(self) -> None:
         """End the session."""

@@ -64,6 +64,11 @@ class Feed:
             self._streams[job_type] += 1
             self._changed.notify_all()
 
+    def wake(self) -> None:
+        """Let those who wait look again."""
+        with self._changed:
+            self._changed.notify_all()
+
     def break_off(self, why: Callable[[], str]) -> None:
         """No more records come: whoever waits gets `why` as an error."""
         with self._changed:

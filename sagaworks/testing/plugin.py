@@ -30,6 +30,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="what the fixture `zeebe` runs on: embedded (the default), broker, or HOST:PORT",
     )
     group.addoption(
+        "--zeebe-receiver",
+        metavar="PORT",
+        type=int,
+        default=9250,
+        help="with --zeebe=HOST:PORT: the local port that the cluster's exporter sends records to",
+    )
+    group.addoption(
         "--zeebe-pictures",
         metavar="FOLDER",
         default=None,
@@ -123,7 +130,8 @@ def zeebe_engine(
     """The engine that ``--zeebe`` names, once a session."""
     from sagaworks.testing.choice import choose_engine  # noqa: PLC0415
 
-    engine = choose_engine(pytestconfig.getoption("zeebe"), zeebe_settings, _noting(pytestconfig))
+    asked, port = pytestconfig.getoption("zeebe"), pytestconfig.getoption("zeebe_receiver")
+    engine = choose_engine(asked, port, zeebe_settings, _noting(pytestconfig))
     try:
         yield engine
     finally:

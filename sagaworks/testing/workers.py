@@ -9,10 +9,12 @@ from sagaworks.errors import EngineError
 from sagaworks.service import Service
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Callable
 
     from sagaworks.runtime.worker import Worker
     from sagaworks.settings import Settings
+    from sagaworks.testing.engines import EngineUnderTest
     from sagaworks.testing.faults import Mortal
     from sagaworks.testing.feed import Feed
     from sagaworks.testing.loop import Loop
@@ -34,19 +36,18 @@ class RunningWorker:
         settings: Settings,
         loop: Loop,
         feed: Feed,
+        engine: EngineUnderTest,
         stubbed: Callable[[], set[str]],
         employ: Callable[[Service, Settings], Worker | Mortal],
-        *,
-        tells_streams: bool,
     ) -> None:
         """Start nothing yet."""
         self.service = service
         self._settings = settings
         self._loop = loop
         self._feed = feed
+        self._engine = engine
         self._stubbed = stubbed
         self._employ = employ
-        self._tells_streams = tells_streams
         self._stop: asyncio.Event | None = None
         self._running: asyncio.Task[int] | None = None
 
@@ -55,6 +56,11 @@ class RunningWorker:
         """What the worker is given: engine, databases, threads, lock."""
         return self._settings
 
+    @property
+    def job_types(self) -> set[str]:
+        """What it takes jobs of; nothing while it doesn't run."""
+        return job_types_of(without(self.service, self._stubbed())) if self._running else set()
+
     def start(self) -> None:
         """Start the worker and return once it takes jobs.
 
@@ -62,13 +68,12 @@ class RunningWorker:
             EngineError: it doesn't come to that; says why.
         """
         wanted = without(self.service, self._stubbed())
-        before = self._feed.streams()
+        before = self._engine.openings(self._feed)
         worker = self._loop.call(lambda: self._employ(wanted, self._settings))
         self._stop = self._loop.call(asyncio.Event)
         self._running = self._loop.begin(worker.run(self._stop))
         self._running.add_done_callback(lambda _: self._feed.take_stream(""))
-        if self._tells_streams:
-            self._await_streams(wanted, worker, before)
+        self._await_streams(wanted, worker, before)
 
     def stop(self) -> None:
         """Let the worker finish what it has, and end, as SIGTERM does."""
@@ -87,16 +92,15 @@ class RunningWorker:
         return [running] if running else []
 
     def _await_streams(
-        self, wanted: Service, worker: Worker | Mortal, before: dict[str, int]
+        self, wanted: Service, worker: Worker | Mortal, before: Counter[str]
     ) -> None:
-        types = [f"{wanted.name}.{name}" for name in (*wanted.steps, *wanted.compensations)]
+        types = job_types_of(wanted)
 
-        def all_are_open() -> bool:
-            now = self._feed.streams()
+        def are_open(now: Counter[str]) -> bool:
             ended = self._running is not None and self._running.done()
-            return ended or all(now[type_] > before.get(type_, 0) for type_ in types)
+            return ended or all(now[type_] > before[type_] for type_ in types)
 
-        is_open = self._feed.wait_for(all_are_open, _READY_SECONDS)
+        is_open = self._engine.await_openings(self._feed, are_open, _READY_SECONDS)
         if not is_open or self._running is None or self._running.done():
             raise EngineError(f"{wanted.name}: the worker isn't ready: {self._reasons(worker)}")
 
@@ -119,3 +123,8 @@ def without(service: Service, job_types: set[str]) -> Service:
     }
     rest.queries = service.queries
     return rest
+
+
+def job_types_of(service: Service) -> set[str]:
+    """Return the job types of a service's steps and compensations."""
+    return {f"{service.name}.{name}" for name in (*service.steps, *service.compensations)}

@@ -8,6 +8,7 @@ import uuid
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -16,7 +17,7 @@ from sagaworks.codec import to_json
 from sagaworks.errors import ConfigurationError, EngineError
 from sagaworks.ledger.reader import read_trail
 from sagaworks.ledger.store import Store
-from sagaworks.runtime.gateway import Gateway, connect
+from sagaworks.runtime.gateway import Deployed, Gateway, connect
 from sagaworks.runtime.worker import Worker
 from sagaworks.saga import KEY_VARIABLE, SagaKey
 from sagaworks.testing.clock import Clock
@@ -86,7 +87,7 @@ class Zeebe:
         self._open = ExitStack()
         self._faults: Faults | None = None
         self.settings = replace(settings, zeebe_address=engine.begin(self.feed))
-        self._clock = Clock(engine, self.feed, self._hanging)
+        self._clock = Clock(engine, self.feed, self._served, self._hanging)
 
     # -- the engine
 
@@ -118,8 +119,11 @@ class Zeebe:
         Raises:
             EngineError: the engine rejects one, with its reason in one line.
         """
-        files = [self._file(diagram) for diagram in diagrams]
-        self.ask(lambda gateway: gateway.deploy(files))
+        for diagram in diagrams:
+            file = self._file(diagram)
+            for deployed in self.ask(partial(_deploy, [file])):
+                # An engine that lives longer than a test tells of a diagram only once.
+                self.feed.diagrams[deployed.process_id] = file.read_text(encoding="utf-8")
 
     def ask(self, question: Callable[[Gateway], Awaitable[Any]]) -> Any:  # noqa: ANN401
         """Run a command on the engine, return its answer.
@@ -336,12 +340,16 @@ class Zeebe:
             self.settings,
             self._loop,
             self.feed,
+            self.engine,
             lambda: set(self._stubs),
             self._faults.mortal if self._faults else Worker,
-            tells_streams=self.engine.tells_streams,
         )
         self._workers[service.name] = worker
         return worker
+
+    def _served(self) -> set[str]:
+        types = (worker.job_types for worker in self._workers.values())
+        return set(self._stubs).union(*types)
 
     def _hanging(self) -> set[int]:
         return {key for stub in self._stubs.values() for key in stub.hanging}
@@ -362,3 +370,7 @@ class Zeebe:
             return str(draw_to(self._pictures / f"{saga.process}.svg", saga, self.history, diagram))
         except Exception as error:  # noqa: BLE001  a diagram without a layout; the trail matters more
             return f"none: {error}"
+
+
+def _deploy(files: list[Path], gateway: Gateway) -> Awaitable[list[Deployed]]:
+    return gateway.deploy(files)

@@ -10,6 +10,7 @@ from sagaworks.testing.embedded.child import Child
 from sagaworks.testing.embedded.jars import class_path
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Callable
     from pathlib import Path
 
@@ -29,8 +30,8 @@ class EmbeddedEngine:
 
     name = "embedded"
     moves_clock = True
-    tells_streams = True
     patience = 10.0
+    quiet = 0.02
 
     def __init__(self, cache: Path, note: Callable[[str], None]) -> None:
         """Start nothing yet."""
@@ -76,6 +77,16 @@ class EmbeddedEngine:
     def settle(self) -> None:
         """Wait until each command is answered and nothing was written for an instant."""
         self._ask("settle", _QUIET_MILLIS, _SETTLE_MILLIS)
+
+    def openings(self, feed: Feed) -> Counter[str]:
+        """Return what the process has told of."""
+        return feed.streams()
+
+    def await_openings(
+        self, feed: Feed, enough: Callable[[Counter[str]], bool], within: float
+    ) -> bool:
+        """Wait for what the process tells."""
+        return feed.wait_for(lambda: enough(feed.streams()), within)
 
     def close(self) -> None:
         """End the process."""
