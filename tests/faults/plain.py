@@ -14,9 +14,9 @@ class PlainWorker:
         effects: what each delivery did, oldest first.
     """
 
-    def __init__(self, job_type: str) -> None:
+    def __init__(self, job_type: str, effects: list[str] | None = None) -> None:
         self.job_type = job_type
-        self.effects: list[str] = []
+        self.effects: list[str] = [] if effects is None else effects
 
     @asynccontextmanager
     async def open(self, address: str, *, streams: bool = False) -> AsyncIterator[None]:

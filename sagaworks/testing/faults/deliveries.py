@@ -9,8 +9,10 @@ from typing import Final
 from sagaworks.testing.faults.fault import Act, Fault, PassOn
 from sagaworks.testing.faults.jobs import Delivery, Report, SeenJob
 
-_TOGETHER: Final = 0.005
-"""Seconds within which jobs of one saga count as having come together."""
+_TOGETHER: Final = 0.01
+"""Seconds after which nothing more counts as having come together with a saga's last job."""
+
+_LOOK_AGAIN: Final = 0.005
 
 _ITS_TURN: Final = 0.5
 """Seconds after which the next one of them goes, though the one before isn't done."""
@@ -165,13 +167,13 @@ class Shuffle(Fault):
     So do all compensations of one throw event come, and the engine promises no order of them.
 
     Args:
-        random: whose seed decides the order.
+        seed: decides the order; the same for the same jobs.
     """
 
-    def __init__(self, random: Random) -> None:
-        """Shuffle by `random`."""
+    def __init__(self, seed: int) -> None:
+        """Shuffle by `seed`."""
         super().__init__("together, in another order")
-        self._random = random
+        self._seed = seed
         self._together: dict[int, list[tuple[Delivery, PassOn]]] = {}
 
     def deliver(self, delivery: Delivery, pass_on: PassOn) -> None:
@@ -180,16 +182,23 @@ class Shuffle(Fault):
         with self.wire.changed:
             group = self._together.setdefault(saga, [])
             group.append((delivery, pass_on))
-            if len(group) == 1:
-                self.wire.later.call(_TOGETHER, partial(self._let_go, saga))
+            self.wire.later.call(_TOGETHER, partial(self._let_go, saga, len(group)))
 
-    def _let_go(self, saga: int) -> None:
+    def _let_go(self, saga: int, come: int) -> None:
         with self.wire.changed:
+            if len(self._together.get(saga, ())) != come:
+                return
             group = self._together.pop(saga)
         if len({delivery.job.key for delivery, _ in group}) > 1:
-            self._random.shuffle(group)
+            self._shuffle(group)
             self.count(", ".join(str(delivery.job) for delivery, _ in group))
         self._next_of(group)
+
+    def _shuffle(self, group: list[tuple[Delivery, PassOn]]) -> None:
+        # Not by the order in which threads happened to bring them.
+        group.sort(key=lambda one: (one[0].job.type, one[0].job.key))
+        names = " ".join(delivery.job.type for delivery, _ in group)
+        Random(f"{self._seed} {names}").shuffle(group)  # noqa: S311  no secret
 
     def _next_of(self, group: list[tuple[Delivery, PassOn]]) -> None:
         """Pass one on; the next follows when it's reported, or has had its time."""
@@ -203,9 +212,8 @@ class Shuffle(Fault):
         if left <= 0 or len(job.reports) > reports:
             then()
             return
-        again_in = _TOGETHER
-        look = partial(self._when_reported, job, reports, left - again_in, then)
-        self.wire.later.call(again_in, look)
+        look = partial(self._when_reported, job, reports, left - _LOOK_AGAIN, then)
+        self.wire.later.call(_LOOK_AGAIN, look)
 
 
 def again(fault: Fault, delivery: Delivery) -> Delivery:

@@ -33,7 +33,6 @@ Task = str | Step[..., Any] | Compensation[Any]
 """A job type, or the step or compensation that takes its jobs."""
 
 _HAPPENS_WITHIN: Final = 5.0
-"""Seconds that a fault has to happen after the test's last line."""
 
 
 class Faults:
@@ -50,6 +49,7 @@ class Faults:
         wire: what passes, and the story of it.
         seed: give it again, and the order is the same.
         mortals: the workers of Sagaworks' runtime on this wire.
+        patience: seconds that a fault has to happen in after the test's last line.
     """
 
     def __init__(
@@ -63,11 +63,12 @@ class Faults:
         self.seed = Random().randrange(1_000_000) if seed is None else seed  # noqa: S311  no secret
         self.wire = Wire(Engine(engine, credentials))
         self._demanded: list[Fault] = []
-        self._shuffle = Shuffle(Random(self.seed))  # noqa: S311  no secret
+        self._shuffle = Shuffle(self.seed)
         self.wire.add(self._shuffle)
         self._link = self.wire.open_link()
         self._hooks = ExitStack()
         self._at_once = False
+        self.patience = _HAPPENS_WITHIN
         self.mortals: list[Mortal] = []
 
     def __enter__(self) -> Self:
@@ -165,7 +166,7 @@ class Faults:
         Raises:
             AssertionError: naming those that haven't, with the story.
         """
-        self.wire.wait_for(lambda: not self.missing(), _HAPPENS_WITHIN)
+        self.wire.wait_for(lambda: not self.missing(), self.patience)
         if missing := self.missing():
             names = ", ".join(map(str, missing))
             raise AssertionError(f"never happened: {names}\n{self.story()}")
