@@ -19,6 +19,9 @@ KEY_VARIABLE: Final = "saga_key"
 DIGEST_VARIABLE: Final = "saga_digest"
 """The process variable that carries the digest of the start's variables."""
 
+BY_HAND_VARIABLE: Final = "saga_undone_by_hand"
+"""The process variable in which a person names the step that was undone without the ledger."""
+
 RESERVED_PREFIX: Final = "saga_"
 """Process variables that begin so belong to the library."""
 

@@ -44,7 +44,13 @@ class Service:
 
     @overload
     def step(
-        self, /, *, kind: Kind = ..., each: str | None = ..., was: str | None = ...
+        self,
+        /,
+        *,
+        kind: Kind = ...,
+        each: str | None = ...,
+        was: str | None = ...,
+        taken_over: bool = ...,
     ) -> Callable[[Callable[P, F]], Step[P, F]]: ...
 
     def step(
@@ -55,6 +61,7 @@ class Service:
         kind: Kind = "compensatable",
         each: str | None = None,
         was: str | None = None,
+        taken_over: bool = False,
     ) -> Step[P, F] | Callable[[Callable[P, F]], Step[P, F]]:
         """Declare a step: its effect and its ledger row are one transaction.
 
@@ -65,13 +72,16 @@ class Service:
                 goes forward), ``retriable`` (never refuses), ``read_only`` (not in the ledger).
             each: the parameter that tells the runs of a loop or multi-instance apart.
             was: the name the step had before, whose ledger rows are still its own.
+            taken_over: other code, plain pyzeebe for example, carried the step out before, and
+                sagas in flight may have effects of it that no row tells of. A compensation that
+                finds no row then halts instead of completing. Remove it once those have ended.
 
         Raises:
             ContractError: the declaration can't work.
         """
 
         def declare(function: Callable[P, F]) -> Step[P, F]:
-            step = Step(self, function, kind=kind, each=each, was=was)
+            step = Step(self, function, kind=kind, each=each, was=was, taken_over=taken_over)
             self._keep(step)
             return step
 
@@ -82,7 +92,13 @@ class Service:
 
     @overload
     def remote_step(
-        self, /, *, kind: Kind = ..., each: str | None = ..., was: str | None = ...
+        self,
+        /,
+        *,
+        kind: Kind = ...,
+        each: str | None = ...,
+        was: str | None = ...,
+        taken_over: bool = ...,
     ) -> Callable[[Callable[P, F]], RemoteStep[P, F]]: ...
 
     def remote_step(
@@ -93,6 +109,7 @@ class Service:
         kind: Kind = "compensatable",
         each: str | None = None,
         was: str | None = None,
+        taken_over: bool = False,
     ) -> RemoteStep[P, F] | Callable[[Callable[P, F]], RemoteStep[P, F]]:
         """Declare a step that calls something outside.
 
@@ -101,7 +118,7 @@ class Service:
         """
 
         def declare(function: Callable[P, F]) -> RemoteStep[P, F]:
-            step = RemoteStep(self, function, kind=kind, each=each, was=was)
+            step = RemoteStep(self, function, kind=kind, each=each, was=was, taken_over=taken_over)
             self._keep(step)
             return step
 

@@ -54,7 +54,7 @@ class Task:
 class Step(Task, Generic[P, F]):
     """A service task that changes a service's database; still callable as the plain function."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what a declaration may say
         self,
         service: Service,
         function: Callable[P, F],
@@ -62,6 +62,7 @@ class Step(Task, Generic[P, F]):
         kind: Kind = "compensatable",
         each: str | None = None,
         was: str | None = None,
+        taken_over: bool = False,
     ) -> None:
         """See `Service.step`."""
         super().__init__(service, function)
@@ -69,6 +70,7 @@ class Step(Task, Generic[P, F]):
         self.kind: Kind = kind
         self.each = each
         self.was = was
+        self.taken_over = taken_over
         self.fact = fact_of(self.signature, self.job_type)
         self.undo: Compensation[F] | None = None
         self._refuse_what_cannot_work()

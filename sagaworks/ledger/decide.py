@@ -78,8 +78,13 @@ class Fence:
     round: int
 
 
+@dataclass(frozen=True, slots=True)
+class Unaccounted:
+    """The engine wants something undone that no row tells of, and nobody knows what that is."""
+
+
 StepDecision = Ask | Execute | Replay | Late | Repeated
-UndoDecision = Undo | Undone | Fence | Repeated
+UndoDecision = Undo | Undone | Fence | Repeated | Unaccounted
 
 
 def decide_step(arrival: Arrival, entries: Sequence[Entry], presences: Presences) -> StepDecision:
@@ -96,8 +101,12 @@ def decide_step(arrival: Arrival, entries: Sequence[Entry], presences: Presences
     return _next_round_if_held(arrival, run, presences)
 
 
-def decide_undo(arrival: Arrival, entries: Sequence[Entry]) -> UndoDecision:
+def decide_undo(
+    arrival: Arrival, entries: Sequence[Entry], *, saga_is_new: bool = False
+) -> UndoDecision:
     """Decide on a compensation's job; `entries` are the undone step's rows, oldest first.
+
+    `saga_is_new` where this service has never heard of the saga: docs/decisions/0027.
 
     An undo by a call binds its rows before the call. Another compensation job prefers free rows;
     where there is none it makes the same calls with the same keys, which undoes nothing twice:
@@ -108,6 +117,8 @@ def decide_undo(arrival: Arrival, entries: Sequence[Entry]) -> UndoDecision:
         unfinished = tuple(entry for entry in reversed(own) if entry.is_open)
         return Undo(unfinished) if unfinished else Undone()
     run = _same_run(arrival, entries)
+    if not run and _has_done_it_elsewhere(arrival, saga_is_new=saga_is_new):
+        return Unaccounted()
     if arrival.each is None:
         return _undo_without_each(arrival, entries, [entry for entry in run if entry.is_open])
     next_round = _round_after(run)
@@ -167,6 +178,16 @@ def _undo_without_each(
     return Repeated(
         f"the step runs once for each value, {len(still_open)} runs are open, and the job carries"
         " none; set the handler's header `undo` to `all`, or map the value in"
+    )
+
+
+def _has_done_it_elsewhere(arrival: Arrival, *, saga_is_new: bool) -> bool:
+    """Say whether an effect without a row is likelier than none: only completed steps are undone.
+
+    A step that declares `each` may have completed without a run: over an empty list.
+    """
+    return not arrival.undone_by_hand and (
+        arrival.taken_over or (saga_is_new and arrival.each == "")
     )
 
 

@@ -70,6 +70,8 @@ class Arrival:
             it declares one and the job doesn't carry it (a compensation).
         inputs: digest of the step's variables.
         undo_all: the compensation handler's header ``undo: all``.
+        taken_over: other code carried the step out before, so an effect may have no row.
+        undone_by_hand: a person says so of this saga's step: no row, no effect.
     """
 
     tenant: str
@@ -86,6 +88,8 @@ class Arrival:
     inputs: str = ""
     start_digest: str | None = None
     undo_all: bool = False
+    taken_over: bool = False
+    undone_by_hand: bool = False
 
 
 def entry_of(row: DatabaseRow[tuple[object, ...]]) -> Entry:

@@ -19,6 +19,7 @@ from sagaworks.ledger.decide import (
     Repeated,
     Replay,
     StepDecision,
+    Unaccounted,
     Undo,
     UndoDecision,
     decide_step,
@@ -26,10 +27,10 @@ from sagaworks.ledger.decide import (
 )
 from sagaworks.ledger.intent import Intent, intent_of
 from sagaworks.ledger.points import Point, reached
-from sagaworks.ledger.rows import Entry, State
+from sagaworks.ledger.rows import Arrival, Entry, State
 from sagaworks.ledger.statements import SagaRow
 from sagaworks.ledger.store import Store
-from sagaworks.saga import JobKey
+from sagaworks.saga import BY_HAND_VARIABLE, JobKey
 from sagaworks.step import Step
 
 T = TypeVar("T")
@@ -87,13 +88,20 @@ class Turns:
 
 
 def decide_on_undo(connection: Connection, delivery: Delivery) -> Undo | Answer:
-    """Decide on a compensation's job: what to undo, or what to answer if that is nothing."""
+    """Decide on a compensation's job: what to undo, or what to answer if that is nothing.
+
+    Raises:
+        Halt: no row tells of what is to be undone; the saga row isn't kept either, so that the next
+            delivery is as loud as this one.
+    """
     row = _lock(connection, delivery)
     decision = _duplicate(row, delivery) or _decide_undo(connection, row, delivery)
     if isinstance(decision, (Undo, Answer)):
         return decision
     if isinstance(decision, Repeated):
         return Answer(Outcome.REPEATED, Say.HALT, message=decision.why)
+    if isinstance(decision, Unaccounted):
+        raise Halt(_why_unaccounted(delivery.arrival))
     if isinstance(decision, Fence):
         statements.claim(connection, delivery.arrival, decision.round, State.FENCE)
         return Answer(Outcome.NULL_COMPENSATION, Say.COMPLETE)
@@ -158,7 +166,18 @@ def _decide(
 
 
 def _decide_undo(connection: Connection, row: SagaRow, delivery: Delivery) -> UndoDecision:
-    return decide_undo(delivery.arrival, _entries(connection, row, delivery))
+    entries = _entries(connection, row, delivery)
+    return decide_undo(delivery.arrival, entries, saga_is_new=row.is_new)
+
+
+def _why_unaccounted(arrival: Arrival) -> str:
+    run = f" for {arrival.each!r}" if arrival.each else ""
+    return (
+        f"{arrival.step} was completed{run}, but this ledger has no row of it in saga"
+        f" {arrival.saga_key!r}: it was carried out by other code, or on another database. Undo it"
+        f' by hand, set the process variable `{BY_HAND_VARIABLE}` to "{arrival.step}", and'
+        " retry the incident"
+    )
 
 
 def _entries(connection: Connection, row: SagaRow, delivery: Delivery) -> list[Entry]:

@@ -13,6 +13,7 @@ from sagaworks.ledger.call import Delivery
 from sagaworks.ledger.rows import Arrival
 from sagaworks.ledger.tables import LONGEST_EACH
 from sagaworks.saga import (
+    BY_HAND_VARIABLE,
     DIGEST_VARIABLE,
     KEY_VARIABLE,
     LONGEST_KEY,
@@ -31,7 +32,8 @@ def variables_to_fetch(task: Step[..., Any] | Compensation[Any]) -> tuple[str, .
     """Return the names a task's jobs are fetched with; never empty."""
     library = (KEY_VARIABLE, DIGEST_VARIABLE, _LOOP_COUNTER)
     if isinstance(task, Compensation):
-        return (*library, task.step.each) if task.step.each else library
+        each = (task.step.each,) if task.step.each else ()
+        return (*library, BY_HAND_VARIABLE, *each)
     return (*library, *task.variables)
 
 
@@ -66,6 +68,8 @@ def delivery_of(
         loop_counter=_loop_counter(variables),
         inputs=_digest_of_inputs(step, inputs),
         start_digest=_text_or_none(variables.get(DIGEST_VARIABLE)),
+        taken_over=step.taken_over,
+        undone_by_hand=_names(variables.get(BY_HAND_VARIABLE), step.name),
         undo_all=json.loads(job.customHeaders or "{}").get("undo") == "all",
     )
     saga = Saga(
@@ -141,6 +145,11 @@ def _digest_of_inputs(step: Step[..., Any], inputs: Mapping[str, Json]) -> str:
 def _loop_counter(variables: Mapping[str, Json]) -> int | None:
     counter = variables.get(_LOOP_COUNTER)
     return counter if isinstance(counter, int) else None
+
+
+def _names(said: Json, step: str) -> bool:
+    """Whether a person has named the step: alone, or in a list."""
+    return step in said if isinstance(said, list) else said == step
 
 
 def _text_or_none(value: Json) -> str | None:

@@ -331,6 +331,25 @@ async def test_a_compensation_undoes_by_the_stored_fact(
 async def test_a_compensation_with_nothing_to_undo_completes(
     gateway: ScriptedGateway, shop: Shop
 ) -> None:
+    raising(shop, OutOfStock("no lamps"))
+
+    @shop.service.steps["hold_stock"].compensation
+    def release_stock(session: Session, held: StockHeld) -> None:
+        raise AssertionError
+
+    async with shop.open():
+        hold = gateway.offer(HOLD_STOCK, {"sku": "lamp"}, saga_key="order-1", process_instance=1)
+        await hold.settled()
+        release = gateway.offer("shop.release_stock", saga_key="order-1", process_instance=1)
+        await release.settled()
+
+    assert release.reports == [("CompleteJob", "OK")]
+    assert [row["state"] for row in shop.rows()] == ["refused", "fence"]
+
+
+async def test_an_effect_that_no_row_tells_of_is_an_incident_until_a_person_has_undone_it(
+    gateway: ScriptedGateway, shop: Shop
+) -> None:
     raising(shop, Halt("never reached"))
 
     @shop.service.steps["hold_stock"].compensation
@@ -340,8 +359,14 @@ async def test_a_compensation_with_nothing_to_undo_completes(
     async with shop.open():
         release = gateway.offer("shop.release_stock")
         await release.settled()
+        settled = gateway.offer("shop.release_stock", {"saga_undone_by_hand": "hold_stock"})
+        await settled.settled()
 
-    assert release.reports == [("CompleteJob", "OK")]
+    assert release.incident.message.endswith(
+        'Undo it by hand, set the process variable `saga_undone_by_hand` to "hold_stock", and'
+        " retry the incident"
+    )
+    assert settled.reports == [("CompleteJob", "OK")]
     assert [row["state"] for row in shop.rows()] == ["fence"]
 
 

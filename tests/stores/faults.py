@@ -340,6 +340,7 @@ class FaultContract:
         kept = world.deliver(hold_stock, LAMP, job=1)
         world.deliver(pack_line, {"line": "a"}, job=2)
         world.deliver(hold_stock, LAMP, job=3, saga="order-43", instance=2)
+        world.hear_of("order-44", instance=3)
         world.deliver(release_stock, job=4, saga="order-44", instance=3)
         world.ledger.mark_counted([kept.row or 0])
 

@@ -180,10 +180,12 @@ class GroupContract:
     def test_compensations_are_grouped_likewise(self, world: World) -> None:
         world.stock(count=5)
         together(world, hold_stock, order(1), order(2))
+        world.hear_of("order-3", instance=3)
 
-        outcomes = together(world, release_stock, undo_of(1), undo_of(2), undo_of(3))
+        outcomes = together(world, release_stock, undo_of(1), undo_of(2), undo_of(3), undo_of(4))
 
-        assert outcomes == [Outcome.COMPENSATED, Outcome.COMPENSATED, Outcome.NULL_COMPENSATION]
+        undone = [Outcome.COMPENSATED, Outcome.COMPENSATED, Outcome.NULL_COMPENSATION]
+        assert outcomes == [*undone, None]
         assert world.available == 5
         assert [row.undone_by for row in world.rows] == [1001, 1002, None]
 

@@ -9,6 +9,7 @@ from tests.stores.group import GroupContract
 from tests.stores.remote import RemoteContract
 from tests.stores.server import ServerContract
 from tests.stores.steps import StepContract
+from tests.stores.takeover import TakeoverContract
 from tests.stores.undo import UndoContract
 from tests.stores.world import migrate
 
@@ -34,6 +35,9 @@ class TestStepsOnMariaDB(StepContract): ...
 
 
 class TestUndoOnMariaDB(UndoContract): ...
+
+
+class TestTakeoverOnMariaDB(TakeoverContract): ...
 
 
 class TestRemoteOnMariaDB(RemoteContract): ...

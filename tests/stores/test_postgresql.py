@@ -11,6 +11,7 @@ from tests.stores.group import GroupContract
 from tests.stores.remote import RemoteContract
 from tests.stores.server import ServerContract
 from tests.stores.steps import StepContract
+from tests.stores.takeover import TakeoverContract
 from tests.stores.undo import UndoContract
 from tests.stores.world import migrate
 
@@ -38,6 +39,9 @@ class TestStepsOnPostgreSQL(StepContract): ...
 
 
 class TestUndoOnPostgreSQL(UndoContract): ...
+
+
+class TestTakeoverOnPostgreSQL(TakeoverContract): ...
 
 
 class TestRemoteOnPostgreSQL(RemoteContract): ...

@@ -23,6 +23,7 @@ from tests.stores.group import GroupContract, order
 from tests.stores.remote import RemoteContract
 from tests.stores.shop import hold_stock
 from tests.stores.steps import LAMP, StepContract
+from tests.stores.takeover import TakeoverContract
 from tests.stores.undo import UndoContract
 from tests.stores.world import World, migrate
 
@@ -53,6 +54,9 @@ class TestStepsOnSQLite(StepContract): ...
 
 
 class TestUndoOnSQLite(UndoContract): ...
+
+
+class TestTakeoverOnSQLite(TakeoverContract): ...
 
 
 class TestRemoteOnSQLite(RemoteContract): ...

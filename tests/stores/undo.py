@@ -86,12 +86,15 @@ class UndoContract:
     # Nothing to undo.
 
     def test_nothing_to_undo_leaves_a_fence(self, world: World) -> None:
+        world.hear_of()
+
         answer = world.deliver(release_stock, job=2)
 
         assert (answer.outcome, answer.say) == (Outcome.NULL_COMPENSATION, Say.COMPLETE)
         assert world.states == [(1, State.FENCE)]
 
     def test_the_job_that_left_a_fence_is_replayed(self, world: World) -> None:
+        world.hear_of()
         world.deliver(release_stock, job=2)
 
         again = world.deliver(release_stock, job=2)
@@ -111,6 +114,7 @@ class UndoContract:
 
     def test_a_step_that_comes_after_the_fence_and_is_gone_is_late(self, world: World) -> None:
         world.stock()
+        world.hear_of()
         world.deliver(release_stock, job=2)
         world.engine.jobs[1] = GONE
 
@@ -123,6 +127,7 @@ class UndoContract:
         self, world: World
     ) -> None:
         world.stock()
+        world.hear_of()
         world.deliver(release_stock, job=2)
         world.engine.jobs[1] = HELD
 

@@ -71,6 +71,13 @@ class World:
         with self.store.session() as session:
             session.add(Shelf(sku=sku, available=count))
 
+    def hear_of(self, saga: str = ORDER, instance: int = 1) -> None:
+        """Make the saga one that the service has heard of, with no row of any step."""
+        with self.store.writing() as connection:
+            statements.lock_saga(
+                connection, TENANT, saga, process_id="place_order", process_instance=instance
+            )
+
     def restock(self, count: int) -> None:
         with self.store.session() as session:
             session.get_one(Shelf, "lamp").available = count

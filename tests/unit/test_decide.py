@@ -19,6 +19,7 @@ from sagaworks.ledger.decide import (
     Repeated,
     Replay,
     StepDecision,
+    Unaccounted,
     Undo,
     UndoDecision,
     Undone,
@@ -206,6 +207,33 @@ def test_every_compensation_job_after_every_short_history_keeps_the_rules() -> N
     jobs += [arrival(job, None, undo_all=True) for job in UNDO_JOBS[:2]]
     for rows, job in product(short_histories(), jobs):
         check_undo(job, rows, decide_undo(job, rows))
+
+
+@pytest.mark.parametrize("each", ["", "a", None])
+@pytest.mark.parametrize("saga_is_new", [False, True])
+@pytest.mark.parametrize("taken_over", [False, True])
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_what_no_row_tells_of_is_undone_by_nobody_in_silence(
+    each: str | None,
+    saga_is_new: bool,  # noqa: FBT001
+    taken_over: bool,  # noqa: FBT001
+    by_hand: bool,  # noqa: FBT001
+) -> None:
+    job = replace(arrival(11, each), taken_over=taken_over, undone_by_hand=by_hand)
+
+    decided = decide_undo(job, [], saga_is_new=saga_is_new)
+
+    unknown = taken_over or (saga_is_new and each == "")
+    assert decided == (Unaccounted() if unknown and not by_hand else Fence(1))
+
+
+def test_where_a_row_tells_of_it_nothing_else_decides() -> None:
+    for rows in short_histories():
+        for each in ("", "a", None):
+            job = arrival(11, each)
+            marked = replace(job, taken_over=True)
+            if run_of(job, rows):
+                assert decide_undo(marked, rows) == decide_undo(job, rows)
 
 
 class LongHistories(RuleBasedStateMachine):

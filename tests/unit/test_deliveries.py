@@ -66,7 +66,7 @@ def test_a_step_fetches_what_it_asks_for_and_what_the_library_needs() -> None:
 
 
 def test_a_compensation_fetches_the_key_and_what_tells_runs_apart() -> None:
-    library = ("saga_key", "saga_digest", "loopCounter")
+    library = ("saga_key", "saga_digest", "loopCounter", "saga_undone_by_hand")
 
     assert variables_to_fetch(release_stock) == library
     assert variables_to_fetch(unpack_line) == (*library, "line")
