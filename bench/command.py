@@ -22,21 +22,23 @@ from bench.rounds import Plan, Rounds
 from bench.soak import SUBJECT as SOAKED
 from bench.soak import Soak
 from bench.stage import Stage
-from bench.subjects.listed import BY_NAME, SUBJECTS, Subject
+from bench.subjects.listed import BY_NAME, SUBJECTS
 from demo.interrupts import Interrupts
-from sagaworks.errors import ConfigurationError, SagaworksError
-from sagaworks.settings import Settings
+from sagaworks.errors import SagaworksError
 from sagaworks.testing.servers import PostgreSQL
 
 HERE: Final = Path(__file__).parent
 
 OK, ERROR, INTERRUPTED = 0, 1, 130
 
+WIDE: Final = 120
+
 
 def main(arguments: list[str]) -> int:
     """Run the benchmark; return its exit code, which says nothing of the figures."""
     given = _parser().parse_args(arguments)
-    console = Console()
+    # In a log nothing is cut off; a narrow terminal gets its lines folded.
+    console = Console(width=None if sys.stdout.isatty() else WIDE)
     began = time.monotonic()
     try:
         results = _run(given, console)
@@ -94,30 +96,14 @@ def _stage(given: argparse.Namespace, console: Console) -> Iterator[Stage]:
 
 
 def _plan(given: argparse.Namespace, console: Console) -> Plan:
-    pace = Pace(seconds=given.seconds, in_flight=given.in_flight, rate=given.rate)
-    subjects = []
-    for subject in SUBJECTS:
-        why_not = _why_not(subject)
-        if why_not:
-            console.print(f"{subject.name} is left out: {why_not}", highlight=False)
-        elif not given.only or subject.name in given.only:
-            subjects.append(subject)
+    pace = Pace(given.seconds, given.in_flight, given.rate, given.ramp)
+    subjects = [one for one in SUBJECTS if not given.only or one.name in given.only]
     plan = Plan(given.rounds, pace, given.warm_up, subjects)
     if not given.soak:
         seconds = plan.seconds()
         about = f"{given.rounds} rounds of {len(subjects)} subjects"
         console.print(f"{about}: about {seconds / 60:.0f} minutes", highlight=False)
     return plan
-
-
-def _why_not(subject: Subject) -> str | None:
-    """Say why this version can't run it: a setting that it doesn't know."""
-    known = {name: value for name, value in subject.environ.items() if not name.startswith("BENCH")}
-    try:
-        Settings.load(known)
-    except ConfigurationError as error:
-        return str(error)
-    return None
 
 
 def _results(given: argparse.Namespace, stage: Stage, plan: Plan) -> Results:
@@ -151,6 +137,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--rate", type=_amount, default=35.0, help="open loop: sagas a second (35)")
     parser.add_argument("--in-flight", type=_count, default=100, help="saturated: sagas (100)")
+    parser.add_argument(
+        "--ramp", type=_amount, default=2.0, help="seconds before a load counts (2)"
+    )
     parser.add_argument(
         "--warm-up", type=float, default=30.0, help="seconds of load before the first round (30)"
     )

@@ -145,7 +145,7 @@ class Measuring:
 
     async def _saturated(self, customers: Customers, meter: Meter, number: int) -> Row:
         in_flight = customers.keep_in_flight(self.pace.in_flight)
-        ramp = max(self.pace.ramp, self.subject.ramp)
+        ramp = self.pace.ramp + self.subject.longer
         async with self._loaded(customers, in_flight, ramp):
             window = await self._window(meter)
         latencies = [one.latency for one in customers.tally.ended if one.at in window]

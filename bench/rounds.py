@@ -46,7 +46,7 @@ class Plan:
     def seconds_of(self, subject: Subject) -> float:
         """About how long one subject takes in one round."""
         loads = len(subject.loads) * (self.pace.seconds + self.pace.ramp + DRAINED_IN)
-        return START_AND_END + loads + max(0.0, subject.ramp - self.pace.ramp)
+        return START_AND_END + loads + subject.longer
 
     def order(self, number: int) -> list[Subject]:
         """Return the subjects in the order of one round: none profits from who came before it."""

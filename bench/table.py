@@ -11,7 +11,7 @@ from rich.table import Table
 
 from bench.claims import Verdict, judge
 from bench.intervals import Median, median_of
-from bench.subjects.listed import SUBJECTS
+from bench.subjects.listed import BY_NAME, SUBJECTS
 
 if TYPE_CHECKING:
     from bench.results import Results
@@ -45,7 +45,18 @@ class Sheet:
 
 def sheets(results: Results) -> list[Sheet]:
     """Return the tables of a run, the verdicts last."""
-    return [*(_of_load(results, load) for load in TITLES), verdicts(results)]
+    return [*(sheet_of(results, load) for load in TITLES), verdicts(results)]
+
+
+def sheet_of(results: Results, load: Load) -> Sheet:
+    """Return what was measured under one load."""
+    rows = []
+    for subject in SUBJECTS:
+        figures = [results.measured(subject.name, load, figure).values() for figure in FIGURES]
+        if all(figures):
+            rows.append([subject.name, *(_cell(median_of([*values])) for values in figures)])
+    title = TITLES[load].format(**results.settings)
+    return Sheet(title, ["", *FIGURES.values()], rows)
 
 
 def verdicts(results: Results) -> Sheet:
@@ -56,13 +67,13 @@ def verdicts(results: Results) -> Sheet:
 
 def show(results: Results, console: Console) -> None:
     """Print the tables."""
-    for sheet in sheets(results):
+    for sheet in filter(_has_rows, sheets(results)):
         table = Table(title=sheet.title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-        for number, heading in enumerate(sheet.headings):
-            table.add_column(heading, justify="right" if number else "left", no_wrap=not number)
+        table.add_column(sheet.headings[0], no_wrap=sheet.rows[0][0] in BY_NAME)
+        for heading in sheet.headings[1:]:
+            table.add_column(heading, justify="right", overflow="fold")
         for row in sheet.rows:
-            # The interval under its median: side by side they are too wide for a terminal.
-            table.add_row(*(_coloured(cell.replace(" (", "\n(")) for cell in row))
+            table.add_row(*(_coloured(_on_two_lines(cell)) for cell in row))
         console.print(table)
 
 
@@ -81,16 +92,6 @@ def number(value: float) -> str:
     return f"{value:.2f}"
 
 
-def _of_load(results: Results, load: Load) -> Sheet:
-    rows = []
-    for subject in SUBJECTS:
-        figures = [results.measured(subject.name, load, figure).values() for figure in FIGURES]
-        if all(figures):
-            rows.append([subject.name, *(_cell(median_of([*values])) for values in figures)])
-    title = TITLES[load].format(**results.settings)
-    return Sheet(title, ["", *FIGURES.values()], rows)
-
-
 def _of_verdict(verdict: Verdict) -> list[str]:
     claim, seen = verdict.claim, verdict.seen
     unit = "" if claim.unit == "x" else f" {claim.unit}"
@@ -106,6 +107,16 @@ def _cell(seen: Median) -> str:
     if seen.count == 1:
         return number(seen.value)
     return f"{number(seen.value)} ({number(seen.low)}-{number(seen.high)})"
+
+
+def _has_rows(sheet: Sheet) -> bool:
+    return bool(sheet.rows)
+
+
+def _on_two_lines(cell: str) -> str:
+    """Set the interval below its median: side by side they are too wide for a terminal."""
+    value, has_interval, interval = cell.partition(" (")
+    return f"{value}\n{interval.rstrip(')')}" if has_interval else cell
 
 
 def _coloured(cell: str) -> str:

@@ -18,7 +18,7 @@ class Subject:
         what: for the tables' legend.
         loads: what it is measured under, in this order.
         environ: further settings of its processes.
-        ramp: seconds until its saturated load counts as steady.
+        longer: seconds that it needs more than others until a saturated load is steady.
         drains: its sagas end soon after the load; what doesn't is left behind.
     """
 
@@ -27,7 +27,7 @@ class Subject:
     what: str
     loads: tuple[Load, ...] = BOTH
     environ: Mapping[str, str] = field(default_factory=dict)
-    ramp: float = 2.0
+    longer: float = 0.0
     drains: bool = True
 
 
@@ -36,7 +36,7 @@ SUBJECTS: Final = (
         "pyzeebe-defaults",
         "pyzeebe",
         "plain pyzeebe as installed: 32 running jobs a task, polls only; an inbox row",
-        ramp=4.0,
+        longer=2.0,
         drains=False,
     ),
     Subject(
@@ -46,20 +46,24 @@ SUBJECTS: Final = (
         loads=("open",),
     ),
     Subject("pyzeebe-tuned", "pyzeebe", "the same with streaming"),
-    Subject("sagaworks", "sagaworks", "Sagaworks as installed, with its ledger"),
+    Subject(
+        "sagaworks",
+        "sagaworks",
+        "Sagaworks with its ledger, each job in a transaction of its own",
+        environ={"SAGAWORKS_GROUP": "0"},
+    ),
     Subject(
         "sagaworks-grouped",
         "sagaworks",
-        "the same with grouping switched on",
+        "Sagaworks as installed: under backlog jobs of one step share a transaction",
         loads=("saturated",),
-        environ={"SAGAWORKS_GROUP": "true"},
     ),
     Subject(
         "sagaworks-without-ledger",
         "sagaworks",
         "for the bench only: Sagaworks' runtime, the ledger left out",
         loads=("saturated",),
-        environ={"BENCH_LEDGER": "none"},
+        environ={"BENCH_LEDGER": "none", "SAGAWORKS_GROUP": "0"},
     ),
     Subject(
         "no-op",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("sagaworks", "workers", "models", "demo")
+PACKAGES = ("sagaworks", "workers", "models", "demo", "bench")
 TEMPLATE = ROOT / "sagaworks" / "new" / "template"  # a project of its own, with its own packages
 
 
