@@ -66,6 +66,10 @@ MEANINGS = {
 
 OF_A_SERVICE = {
     "_DATABASE_URL": ("an SQLite file in `SAGAWORKS_DATA`", "The service's own database."),
+    "_OWNER_URL": (
+        "unset",
+        "Who owns its tables: migrates, and grants rights to the worker's role.",
+    ),
     "_MANAGEMENT_URL": ("from the run file", "Where `sagaworks trail` finds the service's worker."),
     "_MANAGE_PORT": ("`SAGAWORKS_MANAGE_PORT`", "The management port of this service's worker."),
 }

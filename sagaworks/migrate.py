@@ -12,10 +12,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import create_engine, event, make_url
+from sqlalchemy import inspect, select, update
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from sagaworks.errors import ConfigurationError, SagaworksError
+from sagaworks.ledger.databases import database_at
+from sagaworks.ledger.faults import is_lock_wait, reason_of
+from sagaworks.ledger.tables import version
+from sagaworks.roles import grant, on_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +33,8 @@ if TYPE_CHECKING:
 _LOCK_WAIT: Final = timedelta(seconds=5)
 """How long to wait for a worker's transaction, or another upgrade's."""
 
+_LONGEST_REVISION: Final = timedelta(hours=1)
+
 # `from alembic import op`, in a revision, means one upgrade in the whole process.
 _ONE_AT_A_TIME: Final = threading.Lock()
 
@@ -36,7 +42,8 @@ _ONE_AT_A_TIME: Final = threading.Lock()
 def upgrade(service_name: str, settings: Settings, project: Project) -> list[str]:
     """Apply the service's outstanding revisions, all or none where the database can.
 
-    Two upgrades at once are safe on SQLite: the second waits and finds nothing to do.
+    Two upgrades at once are safe: the second waits and finds nothing to do. With an owner's URL it
+    is the owner who migrates, and the worker's role is then granted what it needs.
 
     Returns:
         The revisions applied, in order; empty when the database is current.
@@ -46,10 +53,18 @@ def upgrade(service_name: str, settings: Settings, project: Project) -> list[str
     """
     folder = project.migrations_folder(service_name)
     project.make_importable()
-    engine = _open(service_name, settings.database_url(service_name))
+    owner = settings.owner_urls.get(service_name)
+    engine = _open(service_name, settings.database_url(service_name), owner)
     try:
-        with _ONE_AT_A_TIME, _in_one_line(service_name, folder):
-            return _run(_scripts(service_name, folder), engine, f"{service_name}_version")
+        with _ONE_AT_A_TIME, _in_one_line(service_name, folder, engine.dialect.name):
+            scripts = _scripts(service_name, folder)
+            with engine.connect() as connection, _alone(connection):
+                applied = _run(scripts, connection, service_name)
+                with connection.begin():
+                    _keep_service(connection, service_name)
+                    if owner:
+                        grant(connection, on_server(settings.database_url(service_name)))
+            return applied
     finally:
         engine.dispose()
 
@@ -70,24 +85,27 @@ def _scripts(service_name: str, folder: Path) -> ScriptDirectory:
     return scripts
 
 
-def _run(scripts: ScriptDirectory, engine: Engine, version_table: str) -> list[str]:
+def _run(scripts: ScriptDirectory, connection: Connection, service_name: str) -> list[str]:
     from alembic.config import Config  # noqa: PLC0415
     from alembic.runtime.environment import EnvironmentContext  # noqa: PLC0415
 
     applied: list[str] = []
+    together = connection.dialect.name != "mariadb"
 
     def steps(current: Any, _context: object) -> Any:  # noqa: ANN401  Alembic's own, untyped
+        _refuse_anothers(connection, service_name)
         return scripts._upgrade_revs("head", current)  # noqa: SLF001  what its command does
 
     def note(*_: object, **given: Any) -> None:  # noqa: ANN401
         applied.append(str(given["step"].up_revision_id))
 
     environment = EnvironmentContext(Config(), scripts, fn=steps, destination_rev="head")
-    with environment, engine.connect() as connection:
+    with environment:
         environment.configure(
             connection=connection,
-            version_table=version_table,
-            transactional_ddl=connection.dialect.name in ("sqlite", "postgresql"),
+            version_table=f"{service_name}_version",
+            transactional_ddl=together,
+            transaction_per_migration=not together,
             on_version_apply=note,
         )
         with environment.begin_transaction():
@@ -95,33 +113,59 @@ def _run(scripts: ScriptDirectory, engine: Engine, version_table: str) -> list[s
     return applied
 
 
-def _open(service_name: str, url: str) -> Engine:
+def _open(service_name: str, url: str, owner: str | None) -> Engine:
+    place = f"{service_name.upper()}_{'OWNER' if owner else 'DATABASE'}_URL"
     try:
-        parsed = make_url(url)
-        if parsed.get_backend_name() == "sqlite" and parsed.database:
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(parsed)
-    except (ArgumentError, ModuleNotFoundError, OSError) as error:
-        place = f"{service_name.upper()}_DATABASE_URL"
+        database = database_at(owner or url, _LOCK_WAIT)
+        # A revision may think for longer than it may keep others waiting.
+        database.idle = _LONGEST_REVISION
+        if database.url.get_backend_name() == "sqlite" and database.url.database:
+            Path(database.url.database).parent.mkdir(parents=True, exist_ok=True)
+        return database.engine(1)
+    except (ConfigurationError, OSError) as error:
         raise ConfigurationError(f"{place}: {_first_line(error)}") from error
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401  a DBAPI connection
-    # sqlite3 would otherwise run CREATE TABLE outside any transaction: half a revision could stay.
-    connection.isolation_level = None
-    connection.execute(f"PRAGMA busy_timeout = {_LOCK_WAIT // timedelta(milliseconds=1)}")
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 @contextmanager
-def _in_one_line(service_name: str, folder: Path) -> Iterator[None]:
+def _alone(connection: Connection) -> Iterator[None]:
+    """Keep a second upgrade waiting; on SQLite the transaction itself does."""
+    wait = _LOCK_WAIT // timedelta(seconds=1)
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SELECT pg_advisory_lock(hashtext('sagaworks'))")
+        connection.commit()
+        yield
+        connection.exec_driver_sql("SELECT pg_advisory_unlock(hashtext('sagaworks'))")
+        connection.commit()
+    elif connection.dialect.name == "mariadb":
+        name = "concat('sagaworks.', database())"
+        got = connection.exec_driver_sql(f"SELECT get_lock({name}, {wait})").scalar()
+        connection.commit()
+        if got != 1:
+            raise ConfigurationError("another upgrade of its database is under way")
+        yield
+        connection.exec_driver_sql(f"SELECT release_lock({name})")
+        connection.commit()
+    else:
+        yield
+
+
+def _refuse_anothers(connection: Connection, service_name: str) -> None:
+    if not inspect(connection).has_table(version.name):
+        return
+    owners = set(connection.execute(select(version.c.service)).scalars()) - {None, service_name}
+    if owners:
+        why = f"it is the database of {owners.pop()}, not of {service_name}"
+        url = connection.engine.url.render_as_string(hide_password=True)
+        raise ConfigurationError(f"{service_name}: {url}: {why}")
+
+
+def _keep_service(connection: Connection, service_name: str) -> None:
+    if inspect(connection).has_table(version.name):
+        connection.execute(update(version).values(service=service_name))
+
+
+@contextmanager
+def _in_one_line(service_name: str, folder: Path, dialect: str) -> Iterator[None]:
     """Whatever Alembic, a revision or the database says becomes one line with its place."""
     from alembic.util.exc import CommandError  # noqa: PLC0415
 
@@ -135,11 +179,12 @@ def _in_one_line(service_name: str, folder: Path) -> Iterator[None]:
     except CommandError as error:
         raise ConfigurationError(f"{service_name}: {folder}: {_unknown(error)}") from error
     except DBAPIError as error:
-        raise ConfigurationError(_database_line(service_name, error, folder)) from error
+        why = _database_line(service_name, error, folder)
+        raise ConfigurationError(why + _half_done(error, folder, dialect)) from error
     except Exception as error:
         kind = "" if isinstance(error, Warning) else f"{type(error).__name__}: "
         why = f"{service_name}: {_place(error, folder)}: {kind}{_first_line(error)}"
-        raise ConfigurationError(why) from error
+        raise ConfigurationError(why + _half_done(error, folder, dialect)) from error
 
 
 def _unknown(error: Exception) -> str:
@@ -150,9 +195,9 @@ def _unknown(error: Exception) -> str:
 
 
 def _database_line(service_name: str, error: DBAPIError, folder: Path) -> str:
-    reason = _first_line(error.orig or error)
+    reason = reason_of(error)
     code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
-    if code == sqlite3.SQLITE_BUSY:
+    if code == sqlite3.SQLITE_BUSY or is_lock_wait(error):
         return f"{service_name}: its database is locked; stop who writes to it, then try again"
     if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
         names = f"{service_name.upper()}_DATABASE_URL or SAGAWORKS_DATA names another place"
@@ -163,6 +208,16 @@ def _database_line(service_name: str, error: DBAPIError, folder: Path) -> str:
         if place != str(folder)
         else f"{service_name}: {reason}"
     )
+
+
+def _half_done(error: Exception, folder: Path, dialect: str) -> str:
+    """MariaDB commits each change of a table at once: a revision that fails there stays half done.
+
+    What it did before (mariadb.com/kb/en/sql-statements-that-cause-an-implicit-commit) stands.
+    """
+    if dialect != "mariadb" or _place(error, folder) == str(folder):
+        return ""
+    return "; MariaDB keeps what the revision did before that line: undo it, then upgrade again"
 
 
 def _place(error: Exception, folder: Path) -> str:

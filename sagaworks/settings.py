@@ -51,6 +51,7 @@ class Settings:
     engine_version: str = "8.6.0"
     engine_cache: Path = field(default_factory=lambda: Path.home() / ".cache" / "sagaworks")
     database_urls: Mapping[str, str] = field(default_factory=dict, repr=False)
+    owner_urls: Mapping[str, str] = field(default_factory=dict, repr=False)
     management_urls: Mapping[str, str] = field(default_factory=dict, repr=False)
     manage_ports: Mapping[str, int] = field(default_factory=dict)
 
@@ -240,6 +241,7 @@ _VARIABLES: Mapping[str, _Variable] = {
 
 _SERVICE_VARIABLES: Mapping[str, _Variable] = {
     "_DATABASE_URL": _Variable("database_urls", str),
+    "_OWNER_URL": _Variable("owner_urls", str),
     "_MANAGEMENT_URL": _Variable("management_urls", _matching(r"https?://\S+", "an http(s) URL")),
     "_MANAGE_PORT": _Variable("manage_ports", _port),
 }
@@ -298,10 +300,12 @@ def _connection_problems(values: dict[str, Any]) -> Iterator[str]:
 def _project_problems(settings: Settings, project: Project) -> Iterator[str]:
     """Names of services nobody has, and two services in one database."""
     names = project.service_names()
-    for stranger in sorted(set(settings.database_urls) - set(names)):
-        near = difflib.get_close_matches(stranger, names, n=1, cutoff=0.8)
-        if near:
-            yield f"{stranger.upper()}_DATABASE_URL: did you mean {near[0].upper()}_DATABASE_URL?"
+    given = {"_DATABASE_URL": settings.database_urls, "_OWNER_URL": settings.owner_urls}
+    for suffix, urls in given.items():
+        for stranger in sorted(set(urls) - set(names)):
+            near = difflib.get_close_matches(stranger, names, n=1, cutoff=0.8)
+            if near:
+                yield f"{stranger.upper()}{suffix}: did you mean {near[0].upper()}{suffix}?"
     seen: dict[str, str] = {}
     for name in names:
         first = seen.setdefault(_same_database(settings.database_url(name)), name)
@@ -313,10 +317,22 @@ def _project_problems(settings: Settings, project: Project) -> Iterator[str]:
 
 
 def _same_database(url: str) -> str:
-    """The URL without driver and user: what makes two URLs mean one database."""
+    """What makes two URLs mean one database: not the driver, the user or an option."""
     parts = urlsplit(url)
-    place = parts.netloc.rpartition("@")[2].lower()
-    return f"{parts.scheme.partition('+')[0]}://{place}{parts.path}?{parts.query}"
+    kind = parts.scheme.partition("+")[0]
+    if kind == "sqlite":
+        return f"{kind}://{parts.path}?{parts.query}"
+    kind = {"postgres": "postgresql", "mysql": "mariadb"}.get(kind, kind)
+    host, port = _place(parts.netloc.rpartition("@")[2].lower())
+    port = port or {"postgresql": "5432", "mariadb": "3306"}.get(kind, "")
+    # PostgreSQL takes the user's name for a database that isn't named.
+    name = parts.path.strip("/") or (parts.username or "")
+    return f"{kind}://{host}:{port}/{name}"
+
+
+def _place(netloc: str) -> tuple[str, str]:
+    host, _, port = netloc.rpartition(":") if re.search(r":\d*$", netloc) else (netloc, "", "")
+    return ("localhost" if host in ("", "127.0.0.1", "[::1]") else host), port
 
 
 def _absolute_sqlite(url: str, root: Path) -> str:

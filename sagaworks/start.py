@@ -80,6 +80,7 @@ class Starter:
     def __init__(self, service: Service, settings: Settings | None = None) -> None:
         """Open nothing yet."""
         self._settings = settings or Settings.load(project=Project.load())
+        self._service = service.name
         self._store = Store(self._settings.database_url(service.name))
         self._stack = AsyncExitStack()
         self._gateway: Gateway | None = None
@@ -90,7 +91,7 @@ class Starter:
         Raises:
             ConfigurationError: the database isn't there or isn't migrated.
         """
-        await asyncio.to_thread(self._store.check_version)
+        await asyncio.to_thread(self._store.check_version, self._service)
         self._gateway = await self._stack.enter_async_context(connect(self._settings))
         return self
 

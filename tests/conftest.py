@@ -9,7 +9,7 @@ import pytest
 from sagaworks.testing.servers import plugin as servers
 
 OURS = ("SAGAWORKS_", "ZEEBE_")
-OF_A_SERVICE = ("_DATABASE_URL", "_MANAGEMENT_URL", "_MANAGE_PORT")
+OF_A_SERVICE = ("_DATABASE_URL", "_OWNER_URL", "_MANAGEMENT_URL", "_MANAGE_PORT")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -9,11 +9,6 @@ import typer
 app = typer.Typer(help="Create and migrate the services' databases.", no_args_is_help=True)
 
 
-@app.callback()
-def _group() -> None:
-    """Keep `upgrade` a word of its own: typer drops the name of an only command."""
-
-
 @app.command()
 def upgrade(
     service: Annotated[str | None, typer.Argument(help="The service, such as inventory.")] = None,
@@ -32,6 +27,34 @@ def upgrade(
         applied = bring_up(name, settings, project)
         typer.echo(f"{name}: {_told(applied)}")
     typer.echo(f"next: python -m workers {names[0]}")
+
+
+@app.command()
+def create(
+    service: Annotated[str, typer.Argument(help="The service, such as inventory.")],
+    admin: Annotated[
+        str,
+        typer.Option(
+            help="URL of who may create databases and roles; asked for if not given.",
+            prompt="URL of the server's administrator",
+            hide_input=True,
+        ),
+    ],
+) -> None:
+    """Make a service's database on a server, and its two roles, as its two URLs name them.
+
+    `<SERVICE>_OWNER_URL` is who migrates, `<SERVICE>_DATABASE_URL` who works.
+    """
+    from sagaworks.roles import create as make
+    from sagaworks.settings import Project, Settings
+
+    project = Project.load()
+    settings = Settings.load(project=project)
+    name = project.service(service).name
+    if name not in settings.owner_urls:
+        raise typer.BadParameter(f"{name.upper()}_OWNER_URL isn't set", param_hint="SERVICE")
+    make(admin, settings.owner_urls[name], settings.database_url(name))
+    typer.echo(f"next: sagaworks db upgrade {name}")
 
 
 def _told(applied: list[str]) -> str:

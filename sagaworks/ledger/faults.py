@@ -53,6 +53,11 @@ _MARIADB_WORLD: Final = frozenset(
 _MARIADB_UNDONE: Final = frozenset({1213, 1290})
 """At a COMMIT: refused by a cluster's other nodes, by a server that became read-only."""
 
+_LOCK_WAIT: Final[frozenset[Code]] = frozenset({5, "55P03", 1205})
+
+_MISSING_TABLE: Final[frozenset[Code]] = frozenset({1, "42P01", "42703", 1146, 1054})
+"""SQLite has no code of its own for it, only ERROR."""
+
 _FORBIDDEN_WRITE: Final[frozenset[Code]] = frozenset({8, "25006", 1792})
 """A write in a transaction that only reads."""
 
@@ -83,6 +88,16 @@ def is_broken_world(error: BaseException) -> bool:
 def is_forbidden_write(error: BaseException) -> bool:
     """Say whether something was to be written in a transaction that only reads."""
     return isinstance(error, DBAPIError) and _code(error) in _FORBIDDEN_WRITE
+
+
+def is_missing_table(error: BaseException) -> bool:
+    """Say whether a table isn't there, or lacks a column."""
+    return isinstance(error, DBAPIError) and _code(error) in _MISSING_TABLE
+
+
+def is_lock_wait(error: BaseException) -> bool:
+    """Say whether a statement waited for somebody's lock as long as it may."""
+    return isinstance(error, DBAPIError) and _code(error) in _LOCK_WAIT
 
 
 def is_aftermath(error: BaseException) -> bool:

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 from sqlalchemy.schema import CreateIndex, CreateTable, DropTable
 
 from sagaworks.ledger import tables
+from sagaworks.ledger.guards import GUARDS, CreateGuard, DropGuard
 
 
 class Operations(Protocol):
@@ -26,6 +27,8 @@ def create_ledger(op: Operations) -> None:
         for index in sorted(table.indexes, key=lambda index: str(index.name)):
             op.execute(CreateIndex(index))
     op.execute(tables.version.insert().values(version=tables.LEDGER_VERSION))
+    for guard in GUARDS:
+        op.execute(CreateGuard(guard))
 
 
 def drop_ledger(op: Operations) -> None:
@@ -33,5 +36,7 @@ def drop_ledger(op: Operations) -> None:
 
     Every answer the service ever gave is gone then: only for a database without sagas.
     """
+    for guard in GUARDS:
+        op.execute(DropGuard(guard))
     for table in reversed(tables.metadata.sorted_tables):
         op.execute(DropTable(table))

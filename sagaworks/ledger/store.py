@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 from sqlalchemy import Connection, Transaction, event, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InvalidRequestError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlmodel import Session
 
@@ -16,13 +16,16 @@ from sagaworks.ledger.databases import database_at
 from sagaworks.ledger.databases.database import ENDED, READS
 from sagaworks.ledger.faults import (
     CommitUnknownError,
-    is_broken_world,
     is_certainly_undone,
+    is_missing_table,
     reason_of,
 )
 
 _LOCK_WAIT: Final = timedelta(seconds=5)
 """How long a transaction waits for another, or may stand idle, before the database ends it."""
+
+
+_VERSION: Final = select(tables.version.c.version, tables.version.c.service)
 
 
 class Store:
@@ -90,8 +93,11 @@ class Store:
             yield session
             session.flush()
 
-    def check_version(self) -> None:
+    def check_version(self, service: str | None = None) -> None:
         """Return if the database is there, durable, and its ledger is this library's.
+
+        Args:
+            service: whose database it must be.
 
         Raises:
             ConfigurationError: one line: what is missing and which command brings it.
@@ -100,22 +106,30 @@ class Store:
         try:
             with self.reading() as connection:
                 self.database.check_promises(connection)
-                found = connection.execute(select(tables.version.c.version)).scalar()
-        except (DBAPIError, PoolTimeoutError) as error:
+                found = connection.execute(_VERSION).first()
+        except (DBAPIError, InvalidRequestError, PoolTimeoutError) as error:
             raise ConfigurationError(self._why_unreadable(error)) from None
-        if found != tables.LEDGER_VERSION:
+        self._check_found(service, *(found or (None, None)))
+
+    def _check_found(self, service: str | None, version: int | None, owner: str | None) -> None:
+        if version != tables.LEDGER_VERSION:
             asked = tables.LEDGER_VERSION
-            message = f"{self.name}: the ledger is version {found}, this worker needs {asked}"
+            message = f"{self.name}: the ledger is version {version}, this worker needs {asked}"
             raise ConfigurationError(f"{message}; run `sagaworks db upgrade --all`")
+        if None not in (service, owner) and service != owner:
+            why = f"it is the database of {owner}, not of {service}"
+            raise ConfigurationError(f"{self.name}: {why}; see {str(service).upper()}_DATABASE_URL")
 
     def close(self) -> None:
         """Close the pool's connections."""
         self.engine.dispose()
 
     def _why_unreadable(self, error: Exception) -> str:
-        if is_broken_world(error):
-            return f"{self.name}: {reason_of(error)}"
-        return f"{self.name}: has no ledger ({reason_of(error)}); run `sagaworks db upgrade --all`"
+        reason = f"{self.name}: {reason_of(error)}"
+        if is_missing_table(error):
+            reason = f"{self.name}: has no ledger ({reason_of(error)})"
+            return f"{reason}; run `sagaworks db upgrade --all`"
+        return reason
 
 
 def _roll_back(connection: Connection, transaction: Transaction) -> None:

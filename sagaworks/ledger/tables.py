@@ -93,7 +93,12 @@ def _mariadb_age(element: Any, compiler: Any, **options: Any) -> str:  # noqa: A
 
 
 version = Table(
-    "sagaworks_version", metadata, Column("version", Integer, primary_key=True), **_MARIADB
+    "sagaworks_version",
+    metadata,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    # Whose database it is: written by `sagaworks db upgrade`.
+    Column("service", String(63)),
+    **_MARIADB,
 )
 
 saga = Table(

@@ -281,7 +281,7 @@ class Worker:
 
     def _look_at_database(self) -> bool:
         try:
-            self.store.check_version()
+            self.store.check_version(self.service.name)
         except ConfigurationError as error:
             self._say_database(str(error))
             return False

@@ -3,6 +3,7 @@
 import pytest
 from sqlalchemy import MetaData, Table, delete
 
+from sagaworks.ledger.guards import SAGAS
 from sagaworks.testing.servers import Server
 from tests.stores.faults import FaultContract
 from tests.stores.group import GroupContract
@@ -20,6 +21,7 @@ def emptied_database(mariadb) -> str:
     mariadb.drop_database("shop")
     mariadb.create_database("shop")
     migrate(mariadb.admin_url("shop"))
+    mariadb.execute(f"DROP TRIGGER {SAGAS.name}", "shop")
     return "shop"
 
 

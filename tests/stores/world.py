@@ -15,6 +15,7 @@ from sagaworks.ledger import statements
 from sagaworks.ledger.answers import Answer
 from sagaworks.ledger.call import Delivery
 from sagaworks.ledger.decide import Presence
+from sagaworks.ledger.guards import ANSWERS, CreateGuard, DropGuard
 from sagaworks.ledger.migration import create_ledger
 from sagaworks.ledger.protocol import Ledger
 from sagaworks.ledger.reader import Told, read_trail
@@ -101,8 +102,11 @@ class World:
 
     @property
     def available(self) -> int:
+        return self.left("lamp")
+
+    def left(self, sku: str) -> int:
         with self.store.session() as session:
-            return available(session)
+            return available(session, sku)
 
     @property
     def parcels(self) -> int:
@@ -128,9 +132,11 @@ class World:
             return [*connection.execute(select(column).order_by(ledger_table.c.id)).scalars()]
 
     def change_rows(self, **values: object) -> None:
-        """Change every row behind the ledger's back."""
+        """Change every row behind the ledger's back, and its guard's."""
         with self.store.writing() as connection:
+            connection.execute(DropGuard(ANSWERS))
             connection.execute(ledger_table.update().values(**values))
+            connection.execute(CreateGuard(ANSWERS))
 
     def trail(self, saga: str = ORDER) -> list[Told]:
         with self.store.reading() as connection:

@@ -27,6 +27,7 @@ class Database:
     Attributes:
         drivers: what a URL may name, the usual one first.
         extra: the package's extra that brings the driver.
+        idle: how long a transaction may stand idle, where that's not `wait`.
         turn: held while a transaction writes, where the database lets one writer in at a time.
 
     Raises:
@@ -43,6 +44,7 @@ class Database:
         self.url = url
         self.name = url.render_as_string(hide_password=True)
         self.wait = wait
+        self.idle = wait
         self.turn: AbstractContextManager[Any] = nullcontext()
         if url.drivername not in self.drivers:
             ours = " or ".join(self.drivers)

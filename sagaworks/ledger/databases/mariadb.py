@@ -60,11 +60,11 @@ class MariaDB(Database):
 
     def prepare(self, connection: Any) -> None:  # noqa: ANN401  a DBAPI connection
         """Set the isolation the ledger decides in, and let the server end what waits or idles."""
-        seconds = max(1, math.ceil(self.wait.total_seconds()))
+        wait, idle = (max(1, math.ceil(t.total_seconds())) for t in (self.wait, self.idle))
         cursor = connection.cursor()
         cursor.execute(
             "SET SESSION tx_isolation = 'READ-COMMITTED',"
-            f" innodb_lock_wait_timeout = {seconds}, idle_transaction_timeout = {seconds},"
+            f" innodb_lock_wait_timeout = {wait}, idle_transaction_timeout = {idle},"
             # What is too long for its column is an error, not cut.
             " sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')"
         )

@@ -47,13 +47,12 @@ class PostgreSQL(Database):
 
     def prepare(self, connection: Any) -> None:  # noqa: ANN401  a DBAPI connection
         """Set the isolation the ledger decides in, and let the server end what waits or idles."""
-        milliseconds = self.wait // timedelta(milliseconds=1)
+        wait, idle = (each // timedelta(milliseconds=1) for each in (self.wait, self.idle))
         connection.autocommit = True
         connection.execute(
             "SET default_transaction_isolation = 'read committed';"
-            "SET default_transaction_read_only = off;"
-            f"SET lock_timeout = {milliseconds};"
-            f"SET idle_in_transaction_session_timeout = {milliseconds}"
+            f"SET lock_timeout = {wait};"
+            f"SET idle_in_transaction_session_timeout = {idle}"
         )
         connection.autocommit = False
 
