@@ -19,6 +19,7 @@ class Loop:
 
     def __init__(self) -> None:
         """Start the thread."""
+        self._begun: set[asyncio.Task[Any]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(
             target=self._loop.run_forever, name="zeebe fixture", daemon=True
@@ -35,7 +36,10 @@ class Loop:
         """Begin a coroutine that goes on by itself."""
 
         async def begin() -> asyncio.Task[Result]:
-            return asyncio.create_task(coroutine)
+            task = asyncio.create_task(coroutine)
+            self._begun.add(task)  # the loop itself keeps a weak reference only
+            task.add_done_callback(self._begun.discard)
+            return task
 
         return self.run(begin())
 
@@ -47,16 +51,26 @@ class Loop:
 
         return self.run(call())
 
-    def end(self, *tasks: asyncio.Task[Any], seconds: float) -> None:
+    def end(self, task: asyncio.Task[Any], seconds: float) -> None:
         """Cancel what has been begun, and wait until it has ended."""
 
         async def end() -> None:
+            task.cancel()
+            await asyncio.wait({task}, timeout=seconds)
+
+        self.run(end())
+
+    def end_all(self, seconds: float) -> None:
+        """Cancel everything that runs on the loop, the jobs that workers have in hand too."""
+
+        async def end_all() -> None:
+            tasks = asyncio.all_tasks() - {asyncio.current_task()}
             for task in tasks:
                 task.cancel()
             if tasks:
                 await asyncio.wait(tasks, timeout=seconds)
 
-        self.run(end())
+        self.run(end_all())
 
     def close(self) -> None:
         """End the thread."""

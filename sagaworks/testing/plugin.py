@@ -26,8 +26,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--zeebe",
         metavar="ENGINE",
-        default="embedded",
-        help="what the fixture `zeebe` runs on: embedded (the default), broker, or HOST:PORT",
+        default=None,
+        help="what the fixture `zeebe` runs on: embedded (the default), broker, HOST:PORT, or "
+        "several of them with commas between",
     )
     group.addoption(
         "--zeebe-receiver",
@@ -55,16 +56,32 @@ def pytest_configure(config: pytest.Config) -> None:
     """Declare the markers."""
     breaks = "whatever_breaks: runs under every fault; see sagaworks.testing.whatever_breaks"
     config.addinivalue_line("markers", breaks)
+    line = (
+        "zeebe_engines(name, …): what a test runs on, one after the other, unless --zeebe says it"
+    )
+    config.addinivalue_line("markers", line)
     line = "zeebe_clock: moves the engine's clock; not run where that can't be (a foreign cluster)"
     config.addinivalue_line("markers", line)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run what is marked `whatever_breaks` under each fault."""
+    """Run a test on each engine it's for, and what is marked `whatever_breaks` under each fault."""
+    if "zeebe_engine" in metafunc.fixturenames:
+        names = _engines(metafunc)
+        if len(names) > 1:
+            metafunc.parametrize("zeebe_engine", names, indirect=True, scope="session")
     if metafunc.definition.get_closest_marker("whatever_breaks"):
         from sagaworks.testing.faults.whatever import parametrize  # noqa: PLC0415
 
         parametrize(metafunc)
+
+
+def _engines(metafunc: pytest.Metafunc) -> list[str]:
+    """The engines that the option names, else the test's mark."""
+    if asked := metafunc.config.getoption("zeebe"):
+        return str(asked).split(",")
+    mark = metafunc.definition.get_closest_marker("zeebe_engines")
+    return list(mark.args) if mark else []
 
 
 @pytest.hookimpl(wrapper=True)
@@ -125,12 +142,13 @@ def zeebe_databases(zeebe_project: Project | None) -> Iterator[Databases]:
 
 @pytest.fixture(scope="session")
 def zeebe_engine(
-    pytestconfig: pytest.Config, zeebe_settings: Settings
+    request: pytest.FixtureRequest, pytestconfig: pytest.Config, zeebe_settings: Settings
 ) -> Iterator[EngineUnderTest]:
     """The engine that ``--zeebe`` names, once a session."""
     from sagaworks.testing.choice import choose_engine  # noqa: PLC0415
 
-    asked, port = pytestconfig.getoption("zeebe"), pytestconfig.getoption("zeebe_receiver")
+    asked = getattr(request, "param", None) or pytestconfig.getoption("zeebe") or "embedded"
+    port = pytestconfig.getoption("zeebe_receiver")
     engine = choose_engine(asked, port, zeebe_settings, _noting(pytestconfig))
     try:
         yield engine

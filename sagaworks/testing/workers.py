@@ -84,12 +84,9 @@ class RunningWorker:
 
     def crash(self) -> None:
         """End the worker in the midst of what it does; what it has committed stays."""
-        self._loop.end(*self.abandon(), seconds=_CRASH_SECONDS)
-
-    def abandon(self) -> list[asyncio.Task[int]]:
-        """Give up the worker; return what the caller has to cancel."""
-        running, self._running = self._running, None
-        return [running] if running else []
+        if self._running:
+            self._loop.end(self._running, seconds=_CRASH_SECONDS)
+            self._running = None
 
     def _await_streams(
         self, wanted: Service, worker: Worker | Mortal, before: Counter[str]

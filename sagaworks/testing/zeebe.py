@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import uuid
 from contextlib import AbstractContextManager, ExitStack
@@ -17,7 +16,7 @@ from sagaworks.codec import to_json
 from sagaworks.errors import ConfigurationError, EngineError
 from sagaworks.ledger.reader import read_trail
 from sagaworks.ledger.store import Store
-from sagaworks.runtime.gateway import Deployed, Gateway, connect
+from sagaworks.runtime.gateway import Deployed, EngineUnreachableError, Gateway, connect
 from sagaworks.runtime.worker import Worker
 from sagaworks.saga import KEY_VARIABLE, SagaKey
 from sagaworks.testing.clock import Clock
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
     from sagaworks.testing.loop import Loop
 
 _END_SECONDS: Final = 2.0
+_DEATH_IS_SEEN: Final = 1.0
 
 
 class Zeebe:
@@ -82,7 +82,6 @@ class Zeebe:
         self._workers: dict[str, RunningWorker] = {}
         self._stores: dict[str, Store] = {}
         self._stubs: dict[str, Stub] = {}
-        self._serving: list[asyncio.Task[None]] = []
         self._started: list[SagaKey] = []
         self._open = ExitStack()
         self._faults: Faults | None = None
@@ -136,7 +135,11 @@ class Zeebe:
             async with connect(self.settings) as gateway:
                 return await question(gateway)
 
-        return self._loop.run(ask())
+        try:
+            return self._loop.run(ask())
+        except EngineUnreachableError:
+            self.feed.wait_for(lambda: False, _DEATH_IS_SEEN)  # raises the engine's last words
+            raise
 
     # -- sagas
 
@@ -253,7 +256,7 @@ class Zeebe:
         if job_type.partition(".")[0] in self._workers:
             raise ConfigurationError(f"{job_type}: stub it before zeebe.work(…), which takes it")
         stub = self._stubs[job_type] = Stub.of(job_type, script)
-        self._serving.append(self._loop.begin(stub.serve(self.address)))
+        self._loop.begin(stub.serve(self.address))
         return stub
 
     # -- what breaks
@@ -288,8 +291,7 @@ class Zeebe:
     def close(self) -> None:
         """End workers and stubs; sagas left over are cancelled where the engine lives on."""
         self.engine.finish()
-        workers = [task for worker in self._workers.values() for task in worker.abandon()]
-        self._loop.end(*workers, *self._serving, seconds=_END_SECONDS)
+        self._loop.end_all(_END_SECONDS)
         if self._faults:
             self._faults.close()
         for store in self._stores.values():
@@ -366,6 +368,8 @@ class Zeebe:
         diagram = self.feed.diagrams.get(saga.process)
         if diagram is None:
             return "none, since its diagram was deployed before this test"
+        if "BPMNShape" not in diagram:
+            return "none, since its diagram has no layout"
         try:
             return str(draw_to(self._pictures / f"{saga.process}.svg", saga, self.history, diagram))
         except Exception as error:  # noqa: BLE001  a diagram without a layout; the trail matters more
