@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from lxml import etree, html
 
-from sagaworks.picture import PAINTS
+from sagaworks.picture import PAINTS, draw
 from sagaworks.testing.coverage.measure import DiagramCoverage, Report, measure
 from sagaworks.testing.coverage.page import marks, page
 from sagaworks.testing.coverage.sightings import Sightings
@@ -99,3 +99,11 @@ def test_the_pictures_in_the_page_are_svg(report_of: Reporter) -> None:
     svg = drawn[drawn.index("<svg") : drawn.index("</svg>") + 6]
 
     assert etree.fromstring(svg).get("role") == "img"
+
+
+def test_the_picture_in_the_pages_is_painted_by_three_runs(report_of: Reporter) -> None:
+    """Else: write what is compared here into docs/pictures/place_order-coverage.svg."""
+    one = the_one(report_of("shipped", "no_carrier", "overdue"))
+    picture = PLACE_ORDER.parents[1] / "docs" / "pictures" / "place_order-coverage.svg"
+
+    assert picture.read_text() == draw(PLACE_ORDER, marks(one))

@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ from tests.docs.pages import ROOT, Block, blocks, name_of, pages, script
 
 CUT = script("cut")
 GENERATED = Path("docs/reference")
+TUTORIAL = Path("docs/tutorial.md")
+"""Its blocks are run, one after the other, by tests/new/test_tutorial.py."""
+
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 VARIABLES = set(re.findall(r"^([A-Z]+) +\?=", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
@@ -45,7 +49,11 @@ def test_a_block_of_something_that_is_gone_is_noticed() -> None:
         CUT.cut("workers/inventory.py", "hold_shelf")
 
 
-@each([block for block in blocks("python") if GENERATED not in block.page.parents])
+def is_run_elsewhere(block: Block) -> bool:
+    return GENERATED in block.page.parents or (block.page == TUTORIAL and not block.cut)
+
+
+@each([block for block in blocks("python") if not is_run_elsewhere(block)])
 def test_python_runs(block: Block, request: pytest.FixtureRequest) -> None:
     if block.cut:
         compile(block.text, name_of(block), "exec")
@@ -67,7 +75,7 @@ def test_data_parses(block: Block) -> None:
     assert parse(block.text)
 
 
-@each(blocks("sh", "console", "bash", "shell"))
+@each([block for block in blocks("sh", "console", "bash", "shell") if block.page != TUTORIAL])
 def test_every_command_exists(block: Block) -> None:
     for line in block.text.splitlines():
         words = shlex.split(line, comments=True)
@@ -104,8 +112,17 @@ def check_python(arguments: list[str]) -> None:
     elif module == "pip":
         files = [after for word, after in pairwise(rest) if word == "-r"]
         assert all((ROOT / file).is_file() for file in files)
+    elif module == "pytest":
+        options = {word.partition("=")[0] for word in rest if word.startswith("-")}
+        assert options <= set(re.findall(r"^  .*?(--[a-z-]+)", pytest_help(), re.MULTILINE))
     else:
         assert module == "demo", module
+
+
+@cache
+def pytest_help() -> str:
+    command = [sys.executable, "-m", "pytest", "--help"]
+    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
 
 
 def check_sagaworks(arguments: list[str]) -> None:

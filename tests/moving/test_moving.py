@@ -26,6 +26,7 @@ from tests.moving.before import OpenSession, inventory_router
 pytestmark = pytest.mark.engine
 
 DIAGRAM = TEMPLATE / "bpmn" / "place_order.bpmn"
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "from-pyzeebe.md"
 ORDER: dict[str, Any] = {"sku": "lamp", "quantity": 2, "card": "card-1", "amount_cents": 4_000}
 
 
@@ -77,7 +78,7 @@ async def serve(zeebe: Zeebe, open_session: OpenSession, ended: threading.Event)
 
 def in_flight(zeebe: Zeebe) -> RunningSaga:
     """A saga whose stock was held by the worker of before, and whose card isn't charged yet."""
-    saga = zeebe.run("place_order", **ORDER)
+    saga = zeebe.run("place_order", key="order-42", **ORDER)
     with plain_pyzeebe(zeebe):
         saga.wait_for("charge_card")
     assert shelf(zeebe) == (8, 2)
@@ -100,8 +101,10 @@ def test_the_undo_of_what_the_old_worker_did_stops_with_words_for_a_person(zeebe
     zeebe.stub("payments.charge_card", CardDeclined("no"))
     zeebe.work(inventory)
 
-    saga.assert_incident("no row of it in saga")
+    saga.assert_incident("no row of it in saga 'order-42'")
 
+    (incident,) = saga.incidents
+    assert incident.message in " ".join(PAGE.read_text().split())
     assert shelf(zeebe) == (8, 2)
 
 
