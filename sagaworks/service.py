@@ -2,22 +2,54 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
+from inspect import iscoroutinefunction
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from pydantic import BaseModel
 
 from sagaworks.codec import decode_text
 from sagaworks.errors import ContractError
-from sagaworks.step import Compensation, Kind, RemoteStep, Step, Task, checked_name
+from sagaworks.step import (
+    AsyncRemoteStep,
+    AsyncStep,
+    Compensation,
+    Kind,
+    RemoteStep,
+    Step,
+    Task,
+    checked_name,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
 
     from sqlmodel import Session
 
 P = ParamSpec("P")
 F = TypeVar("F", bound=BaseModel | None)
 R = TypeVar("R")
+
+
+class DeclareStep(Protocol):
+    """What ``@service.step(...)`` decorates with."""
+
+    @overload
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, F]], /) -> AsyncStep[P, F]: ...
+
+    @overload
+    def __call__(self, function: Callable[P, F], /) -> Step[P, F]: ...
+
+
+class DeclareRemoteStep(Protocol):
+    """What ``@service.remote_step(...)`` decorates with."""
+
+    @overload
+    def __call__(
+        self, function: Callable[P, Coroutine[Any, Any, F]], /
+    ) -> AsyncRemoteStep[P, F]: ...
+
+    @overload
+    def __call__(self, function: Callable[P, F], /) -> RemoteStep[P, F]: ...
 
 
 class Service:
@@ -40,6 +72,9 @@ class Service:
         self.queries: dict[str, Query[..., Any]] = {}
 
     @overload
+    def step(self, function: Callable[P, Coroutine[Any, Any, F]], /) -> AsyncStep[P, F]: ...
+
+    @overload
     def step(self, function: Callable[P, F], /) -> Step[P, F]: ...
 
     @overload
@@ -51,23 +86,24 @@ class Service:
         each: str | None = ...,
         was: str | None = ...,
         taken_over: bool = ...,
-    ) -> Callable[[Callable[P, F]], Step[P, F]]: ...
+    ) -> DeclareStep: ...
 
     def step(
         self,
-        function: Callable[P, F] | None = None,
+        function: Callable[..., Any] | None = None,
         /,
         *,
         kind: Kind = "compensatable",
         each: str | None = None,
         was: str | None = None,
         taken_over: bool = False,
-    ) -> Step[P, F] | Callable[[Callable[P, F]], Step[P, F]]:
+    ) -> Step[..., Any] | Callable[[Callable[..., Any]], Step[..., Any]]:
         """Declare a step: its effect and its ledger row are one transaction.
 
         Args:
             function: takes ``session: Session``, perhaps ``saga: Saga``, and process variables by
-                name and type; returns its fact or None.
+                name and type; returns its fact or None. An ``async def`` takes
+                ``session: AsyncSession``, and needs the extra `async`.
             kind: ``compensatable`` (a compensation undoes it), ``pivot`` (after it the saga only
                 goes forward), ``retriable`` (never refuses), ``read_only`` (not in the ledger).
             each: the parameter that tells the runs of a loop or multi-instance apart.
@@ -80,12 +116,20 @@ class Service:
             ContractError: the declaration can't work.
         """
 
-        def declare(function: Callable[P, F]) -> Step[P, F]:
-            step = Step(self, function, kind=kind, each=each, was=was, taken_over=taken_over)
+        def declare(function: Callable[..., Any]) -> Step[..., Any]:
+            made = AsyncStep if iscoroutinefunction(function) else Step
+            step: Step[..., Any] = made(
+                self, function, kind=kind, each=each, was=was, taken_over=taken_over
+            )
             self._keep(step)
             return step
 
         return declare if function is None else declare(function)
+
+    @overload
+    def remote_step(
+        self, function: Callable[P, Coroutine[Any, Any, F]], /
+    ) -> AsyncRemoteStep[P, F]: ...
 
     @overload
     def remote_step(self, function: Callable[P, F], /) -> RemoteStep[P, F]: ...
@@ -99,26 +143,29 @@ class Service:
         each: str | None = ...,
         was: str | None = ...,
         taken_over: bool = ...,
-    ) -> Callable[[Callable[P, F]], RemoteStep[P, F]]: ...
+    ) -> DeclareRemoteStep: ...
 
     def remote_step(
         self,
-        function: Callable[P, F] | None = None,
+        function: Callable[..., Any] | None = None,
         /,
         *,
         kind: Kind = "compensatable",
         each: str | None = None,
         was: str | None = None,
         taken_over: bool = False,
-    ) -> RemoteStep[P, F] | Callable[[Callable[P, F]], RemoteStep[P, F]]:
+    ) -> RemoteStep[..., Any] | Callable[[Callable[..., Any]], RemoteStep[..., Any]]:
         """Declare a step that calls something outside.
 
         An intent is committed before the call. The call is repeated with the same
         `Saga.idempotency_key` until it is answered, so the partner must remember keys.
         """
 
-        def declare(function: Callable[P, F]) -> RemoteStep[P, F]:
-            step = RemoteStep(self, function, kind=kind, each=each, was=was, taken_over=taken_over)
+        def declare(function: Callable[..., Any]) -> RemoteStep[..., Any]:
+            made = AsyncRemoteStep if iscoroutinefunction(function) else RemoteStep
+            step: RemoteStep[..., Any] = made(
+                self, function, kind=kind, each=each, was=was, taken_over=taken_over
+            )
             self._keep(step)
             return step
 
@@ -169,6 +216,8 @@ class Query(Task, Generic[P, R]):
         """See `Service.query`."""
         super().__init__(service, function)
         self.function = function
+        if self.is_async:
+            raise ContractError(f"{self.job_type}: is async; a query is a plain function")
         if self.signature.session is None or self.signature.saga is not None:
             raise ContractError(f"{self.job_type}: a query takes `session: Session` and parameters")
 

@@ -1,6 +1,7 @@
 """What a function's signature asks for: a session, the saga, a fact, process variables."""
 
 import inspect
+import sys
 import types
 import typing
 from collections.abc import Callable
@@ -39,6 +40,7 @@ class Signature:
         session: the name of the parameter annotated `Session`, or None.
         saga: the name of the parameter annotated `Saga`, or None.
         variables: all other parameters.
+        is_async: it's an `async def`, and its session an `AsyncSession`.
         returns: the return annotation; None stands for nothing.
     """
 
@@ -46,6 +48,7 @@ class Signature:
     saga: str | None
     variables: dict[str, Variable] = field(default_factory=dict)
     returns: object = None
+    is_async: bool = False
 
 
 def read_signature(function: Callable[..., object], what: str) -> Signature:
@@ -54,20 +57,21 @@ def read_signature(function: Callable[..., object], what: str) -> Signature:
     Raises:
         ContractError: naming `what`, a parameter and the remedy.
     """
-    _refuse_async(function, what)
+    is_async = inspect.iscoroutinefunction(function)
     hints = _hints(function, what)
     session = saga = None
     variables = {}
     for name, parameter in inspect.signature(function).parameters.items():
         annotation = _annotation(hints, parameter, what)
-        if isinstance(annotation, type) and issubclass(annotation, Session):
+        if _is_session(annotation, what, is_async=is_async):
             session = _only(name, session, what)
         elif annotation is Saga:
             saga = _only(name, saga, what)
         else:
             variables[name] = _variable(parameter, annotation, what)
     returns = hints.get("return", types.NoneType)
-    return Signature(session, saga, variables, None if returns is types.NoneType else returns)
+    fact = None if returns is types.NoneType else returns
+    return Signature(session, saga, variables, fact, is_async)
 
 
 def fact_of(signature: Signature, what: str) -> type[BaseModel] | None:
@@ -86,9 +90,18 @@ def fact_of(signature: Signature, what: str) -> type[BaseModel] | None:
     return fact
 
 
-def _refuse_async(function: Callable[..., object], what: str) -> None:
-    if inspect.iscoroutinefunction(function):
-        raise ContractError(f"{what}: is async; steps are plain functions in this version")
+def _is_session(annotation: object, what: str, *, is_async: bool) -> bool:
+    if not isinstance(annotation, type):
+        return False
+    # Whoever names that class has imported it; a service without it needn't.
+    awaiting = getattr(sys.modules.get("sqlalchemy.ext.asyncio"), "AsyncSession", None)
+    plain = issubclass(annotation, Session)
+    awaits = awaiting is not None and issubclass(annotation, awaiting)
+    if plain and is_async:
+        raise ContractError(f"{what}: an `async def` takes `AsyncSession`, not `Session`")
+    if awaits and not is_async:
+        raise ContractError(f"{what}: takes `AsyncSession`; declare it `async def`")
+    return plain or awaits
 
 
 def _hints(function: Callable[..., object], what: str) -> dict[str, object]:

@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, Generic, Literal, ParamSpec, TypeVar, get_args
+from inspect import iscoroutinefunction
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Final,
+    Generic,
+    Literal,
+    ParamSpec,
+    TypeVar,
+    get_args,
+    overload,
+)
 
 from pydantic import BaseModel
 from sqlmodel import Session
@@ -13,7 +24,9 @@ from sagaworks.saga import RESERVED_PREFIX, Saga
 from sagaworks.signature import Signature, Variable, fact_of, read_signature
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
+
+    from sqlmodel.ext.asyncio.session import AsyncSession
 
     from sagaworks.service import Service
 
@@ -36,6 +49,7 @@ class Task:
         self.name: str = checked_name(function.__name__, "a step")
         self.doc = (function.__doc__ or "").strip()
         self.signature: Signature = read_signature(function, self.job_type)
+        self.is_async = self.signature.is_async
         self.__doc__ = function.__doc__
         self.__name__ = self.name
         self.__module__ = function.__module__
@@ -94,19 +108,34 @@ class Step(Task, Generic[P, F]):
         """The step's name and the one it had before, in the ledger."""
         return (self.name, self.was) if self.was else (self.name,)
 
+    @overload
+    def compensation(
+        self,
+        function: Callable[[AsyncSession, F], Coroutine[Any, Any, None]]
+        | Callable[[AsyncSession, F, Saga], Coroutine[Any, Any, None]]
+        | Callable[[AsyncSession, Saga], Coroutine[Any, Any, None]]
+        | Callable[[AsyncSession], Coroutine[Any, Any, None]],
+    ) -> AsyncCompensation[F]: ...
+
+    @overload
     def compensation(
         self,
         function: Callable[[Session, F], None]
         | Callable[[Session, F, Saga], None]
         | Callable[[Session, Saga], None]
         | Callable[[Session], None],
-    ) -> Compensation[F]:
+    ) -> Compensation[F]: ...
+
+    def compensation(self, function: Callable[..., Any]) -> Compensation[F]:
         """Declare what undoes this step, from the fact that it returned.
+
+        Either of the two may be an ``async def`` where the other isn't.
 
         Raises:
             ContractError: the step can't be undone, is undone already, or returns another fact.
         """
-        undo = Compensation(self, function)
+        kind = AsyncCompensation if iscoroutinefunction(function) else Compensation
+        undo = kind(self, function)
         self._undone_by(undo)
         return undo
 
@@ -129,8 +158,17 @@ class Step(Task, Generic[P, F]):
 
     def _refuse_session(self) -> None:
         if self.signature.session is None:
-            message = "takes no `session: Session`; what changes nothing here is a remote_step"
+            kind = "AsyncSession" if self.is_async else "Session"
+            message = f"takes no `session: {kind}`; what changes nothing here is a remote_step"
             raise ContractError(f"{self.job_type}: {message}")
+
+
+class AsyncStep(Step[P, F]):
+    """A step that is an ``async def``; still callable as the function itself."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, F]:  # type: ignore[override]  # what it returns is awaited
+        """Call the function itself, as a unit test does."""
+        return self.function(*args, **kwargs)  # type: ignore[return-value]  # it's a coroutine
 
 
 class RemoteStep(Step[P, F]):
@@ -139,11 +177,22 @@ class RemoteStep(Step[P, F]):
     remote = True
     recorder: Callable[[Session, F], None] | None = None
 
-    def compensation(  # type: ignore[override]  # an undo of a remote step calls outside as well
+    @overload  # type: ignore[override]  # an undo of a remote step calls outside as well
+    def compensation(
+        self,
+        function: Callable[[Saga, F], Coroutine[Any, Any, None]]
+        | Callable[[F], Coroutine[Any, Any, None]],
+    ) -> AsyncRemoteCompensation[F]: ...
+
+    @overload
+    def compensation(
         self, function: Callable[[Saga, F], None] | Callable[[F], None]
-    ) -> RemoteCompensation[F]:
+    ) -> RemoteCompensation[F]: ...
+
+    def compensation(self, function: Callable[..., Any]) -> RemoteCompensation[F]:
         """Declare the call that undoes this one, from the fact that it returned."""
-        undo = RemoteCompensation(self, function)
+        kind = AsyncRemoteCompensation if iscoroutinefunction(function) else RemoteCompensation
+        undo = kind(self, function)
         self._undone_by(undo)
         return undo
 
@@ -157,6 +206,14 @@ class RemoteStep(Step[P, F]):
         if self.signature.session is not None:
             message = "a remote_step has no session; keep its answer by `.record`"
             raise ContractError(f"{self.job_type}: {message}")
+
+
+class AsyncRemoteStep(RemoteStep[P, F]):
+    """A remote step that is an ``async def``; still callable as the function itself."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, F]:  # type: ignore[override]  # what it returns is awaited
+        """Call the function itself, as a unit test does."""
+        return self.function(*args, **kwargs)  # type: ignore[return-value]  # it's a coroutine
 
 
 class Compensation(Task, Generic[F]):
@@ -192,8 +249,17 @@ class Compensation(Task, Generic[F]):
         if self.signature.returns is not None:
             raise ContractError(f"{self.job_type}: a compensation returns nothing")
         if self.remote == bool(self.signature.session):
-            wanted = "no session" if self.remote else "`session: Session`"
+            kind = "AsyncSession" if self.is_async else "Session"
+            wanted = "no session" if self.remote else f"`session: {kind}`"
             raise ContractError(f"{self.job_type}: the undo of {self.step.name} takes {wanted}")
+
+
+class AsyncCompensation(Compensation[F]):
+    """What undoes a step and is an ``async def``."""
+
+    def __call__(self, *args: object, **kwargs: object) -> Coroutine[Any, Any, None]:  # type: ignore[override]  # what it returns is awaited
+        """Call the function itself, as a unit test does."""
+        return self.function(*args, **kwargs)  # type: ignore[return-value]  # it's a coroutine
 
 
 class RemoteCompensation(Compensation[F]):
@@ -207,6 +273,14 @@ class RemoteCompensation(Compensation[F]):
         check_recorder(function, self.step.fact, self.job_type)
         self.recorder = function
         return function
+
+
+class AsyncRemoteCompensation(RemoteCompensation[F]):
+    """The call that undoes a remote step, as an ``async def``."""
+
+    def __call__(self, *args: object, **kwargs: object) -> Coroutine[Any, Any, None]:  # type: ignore[override]  # what it returns is awaited
+        """Call the function itself, as a unit test does."""
+        return self.function(*args, **kwargs)  # type: ignore[return-value]  # it's a coroutine
 
 
 def checked_name(name: str, what: str) -> str:
@@ -225,6 +299,8 @@ def check_recorder(
 ) -> None:
     """Refuse a recorder that takes anything but a session and the fact."""
     signature = read_signature(function, f"{job_type} record")
+    if signature.is_async:
+        raise ContractError(f"{job_type}: record is a plain function, of an `async def` step too")
     kinds = [variable.annotation for variable in signature.variables.values()]
     if signature.session is None or kinds != [fact]:
         wanted = fact.__name__ if fact else "nothing: the step has no fact"

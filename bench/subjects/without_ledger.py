@@ -9,7 +9,8 @@ from typing import Any
 
 from sagaworks.errors import Refusal
 from sagaworks.ledger.answers import Answer, Outcome, Say, completed, refusal_bytes, thrown
-from sagaworks.ledger.call import Delivery, call_compensation, call_step, open_session
+from sagaworks.ledger.call import Delivery, call_compensation, call_step
+from sagaworks.ledger.session import open_session
 from sagaworks.ledger.store import Store
 from sagaworks.ledger.turns import Held, Probe
 from sagaworks.saga import JobKey

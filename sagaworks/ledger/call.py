@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 from types import NoneType
 from typing import Any
 
-from sqlalchemy import Connection
 from sqlmodel import Session
 
 from sagaworks.codec import Json, UnencodableError, UnreadableError, decode, decode_bytes, encode
-from sagaworks.errors import Halt, Refusal, SagaworksError
+from sagaworks.errors import Halt, Refusal
 from sagaworks.ledger.rows import Arrival, Entry
 from sagaworks.saga import Saga
 from sagaworks.step import Compensation, Step
@@ -33,23 +32,6 @@ class Delivery:
     took: Callable[[float], None] = lambda _seconds: None
 
 
-class StepSession(Session):
-    """A session inside the ledger's transaction, which isn't the step's to end."""
-
-    def commit(self) -> None:
-        """Refuse: the effect and its ledger row commit together."""
-        raise SagaworksError("a step can't commit: its effect commits with its ledger row")
-
-    def rollback(self) -> None:
-        """Refuse: raise an error to roll back everything."""
-        raise SagaworksError("a step can't roll back; raise a Refusal, a Retry or any other error")
-
-
-def open_session(connection: Connection) -> StepSession:
-    """Return a session that works inside the connection's transaction."""
-    return StepSession(bind=connection, join_transaction_mode="rollback_only")
-
-
 def call_step(
     step: Step[..., Any], delivery: Delivery, round_: int, session: Session | None
 ) -> bytes | None:
@@ -65,7 +47,7 @@ def call_step(
     if step.signature.session:
         arguments[step.signature.session] = session
     with _timed(delivery):
-        fact = step.function(**arguments)
+        fact = _called(step, arguments)
         if session is not None:
             session.flush()
     return encode_fact(step, fact)
@@ -93,7 +75,7 @@ def call_compensation(
     if undo.signature.session:
         arguments[undo.signature.session] = session
     with _timed(delivery):
-        undo.function(**arguments)
+        _called(undo, arguments)
         if session is not None:
             session.flush()
 
@@ -168,6 +150,15 @@ def idempotency_key(delivery: Delivery, step: Step[..., Any], round_: int) -> st
 def with_key(delivery: Delivery, key: str) -> Saga:
     """Return the saga as the function sees it."""
     return replace(delivery.saga, idempotency_key=key)
+
+
+def _called(task: Step[..., Any] | Compensation[Any], arguments: dict[str, object]) -> object:
+    if not task.is_async:
+        return task.function(**arguments)
+    # Only a service with such tasks needs the extra `async`.
+    from sagaworks.ledger import bridge  # noqa: PLC0415
+
+    return bridge.call(task.function, arguments)
 
 
 @contextmanager

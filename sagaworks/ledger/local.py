@@ -9,11 +9,12 @@ from sqlalchemy.exc import DBAPIError
 from sagaworks.errors import Halt, Refusal
 from sagaworks.ledger import statements
 from sagaworks.ledger.answers import Answer, Outcome, Say, completed, refusal_bytes, thrown
-from sagaworks.ledger.call import Delivery, call_step, open_session, undo_entry
+from sagaworks.ledger.call import Delivery, call_step, undo_entry
 from sagaworks.ledger.faults import is_forbidden_write
 from sagaworks.ledger.intent import Intent, unanswered
 from sagaworks.ledger.points import Point, reached
 from sagaworks.ledger.rows import State
+from sagaworks.ledger.session import open_session
 from sagaworks.ledger.turns import (
     Held,
     OwnershipLostError,

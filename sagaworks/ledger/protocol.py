@@ -37,11 +37,15 @@ class Ledger:
     Args:
         store: the service's database.
         probe: asks the engine whether a job is still there; called with no lock held.
+        pause: waits so many seconds.
     """
 
-    def __init__(self, store: Store, probe: Probe) -> None:
+    def __init__(
+        self, store: Store, probe: Probe, pause: Callable[[float], None] = time.sleep
+    ) -> None:
         """Keep the database and the way to ask the engine."""
         self.store = store
+        self._pause = pause
         self._turns = Turns(store, probe)
 
     def run(
@@ -103,7 +107,7 @@ class Ledger:
                     raise
                 if pause is None:
                     raise DatabaseUnavailableError(reason_of(error)) from error
-                time.sleep(pause)
+                self._pause(pause)
         raise AssertionError
 
 

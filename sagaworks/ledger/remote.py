@@ -8,10 +8,11 @@ from sqlalchemy import Connection
 from sagaworks.errors import Refusal
 from sagaworks.ledger import statements
 from sagaworks.ledger.answers import Answer, Outcome, Say, refusal_bytes
-from sagaworks.ledger.call import Delivery, call_step, open_session, read_fact, undo_entry
+from sagaworks.ledger.call import Delivery, call_step, read_fact, undo_entry
 from sagaworks.ledger.intent import Intent, intend, intent_of
 from sagaworks.ledger.points import Point, reached
 from sagaworks.ledger.rows import Entry, State
+from sagaworks.ledger.session import open_session
 from sagaworks.ledger.turns import LATE, Turns, allowed, decide_on_undo, lock, stored
 from sagaworks.saga import JobKey
 from sagaworks.step import RemoteCompensation, RemoteStep

@@ -20,6 +20,7 @@ from sagaworks.ledger.faults import (
     is_missing_table,
     reason_of,
 )
+from sagaworks.ledger.session import MAY_NOT_COMMIT
 
 _LOCK_WAIT: Final = timedelta(seconds=5)
 """How long a transaction waits for another, or may stand idle, before the database ends it."""
@@ -37,13 +38,21 @@ class Store:
         name: the database without its password, for messages.
     """
 
-    def __init__(self, url: str, *, pool_size: int = 4, wait: timedelta | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int = 4,
+        wait: timedelta | None = None,
+        awaits: bool = False,
+    ) -> None:
         """Open nothing yet; the first transaction connects.
 
         Args:
             url: as `<SERVICE>_DATABASE_URL` has it.
             pool_size: how many transactions at once.
             wait: how long one may wait for another, or stand idle; a worker's job lock.
+            awaits: used within `sagaworks.ledger.bridge.run` only, and blocks no thread.
 
         Raises:
             ConfigurationError: the URL is malformed or names a database this version can't use.
@@ -51,7 +60,7 @@ class Store:
         self.database = database_at(url, wait or _LOCK_WAIT)
         self.url = self.database.url
         self.name = self.database.name
-        self.engine = self.database.engine(pool_size)
+        self.engine = self.database.engine(pool_size, awaits=awaits)
         event.listen(self.engine, "commit", _refuse_early_commit)
 
     @contextmanager
@@ -176,4 +185,4 @@ def _refuse_early_commit(connection: Connection) -> None:
     if not connection.get_execution_options().get("sagaworks_may_commit", True):
         # SQLAlchemy takes the transaction for ended by now, and would lend it on as it is.
         connection.connection.rollback()
-        raise SagaworksError("a step can't commit: its effect commits with its ledger row")
+        raise SagaworksError(MAY_NOT_COMMIT)

@@ -5,6 +5,7 @@ from sqlalchemy import MetaData, Table, delete
 
 from sagaworks.ledger.guards import SAGAS
 from sagaworks.testing.servers import Server
+from tests.stores.awaiting import AsyncContract, Awaiting
 from tests.stores.faults import FaultContract
 from tests.stores.group import GroupContract
 from tests.stores.remote import RemoteContract
@@ -49,6 +50,21 @@ class TestFaultsOnMariaDB(FaultContract): ...
 
 
 class TestGroupsOnMariaDB(GroupContract): ...
+
+
+class TestAsyncOnMariaDB(AsyncContract): ...
+
+
+class TestAwaitedStepsOnMariaDB(Awaiting, StepContract): ...
+
+
+class TestAwaitedUndoOnMariaDB(Awaiting, UndoContract): ...
+
+
+class TestAwaitedRemoteOnMariaDB(Awaiting, RemoteContract): ...
+
+
+class TestAwaitedFaultsOnMariaDB(Awaiting, FaultContract): ...
 
 
 class TestServerOnMariaDB(ServerContract):

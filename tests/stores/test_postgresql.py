@@ -6,6 +6,7 @@ from itertools import count
 import pytest
 
 from sagaworks.testing.servers import Server
+from tests.stores.awaiting import AsyncContract, Awaiting
 from tests.stores.faults import FaultContract
 from tests.stores.group import GroupContract
 from tests.stores.remote import RemoteContract
@@ -51,6 +52,21 @@ class TestFaultsOnPostgreSQL(FaultContract): ...
 
 
 class TestGroupsOnPostgreSQL(GroupContract): ...
+
+
+class TestAsyncOnPostgreSQL(AsyncContract): ...
+
+
+class TestAwaitedStepsOnPostgreSQL(Awaiting, StepContract): ...
+
+
+class TestAwaitedUndoOnPostgreSQL(Awaiting, UndoContract): ...
+
+
+class TestAwaitedRemoteOnPostgreSQL(Awaiting, RemoteContract): ...
+
+
+class TestAwaitedFaultsOnPostgreSQL(Awaiting, FaultContract): ...
 
 
 class TestServerOnPostgreSQL(ServerContract):

@@ -18,6 +18,7 @@ from sagaworks.ledger.answers import Outcome
 from sagaworks.ledger.faults import CommitUnknownError, DatabaseUnavailableError
 from sagaworks.ledger.group import BrokenGroupError
 from sagaworks.ledger.store import Store
+from tests.stores.awaiting import AsyncContract, Awaiting
 from tests.stores.faults import FaultContract
 from tests.stores.group import GroupContract, order
 from tests.stores.remote import RemoteContract
@@ -66,6 +67,21 @@ class TestFaultsOnSQLite(FaultContract): ...
 
 
 class TestGroupsOnSQLite(GroupContract): ...
+
+
+class TestAsyncOnSQLite(AsyncContract): ...
+
+
+class TestAwaitedStepsOnSQLite(Awaiting, StepContract): ...
+
+
+class TestAwaitedUndoOnSQLite(Awaiting, UndoContract): ...
+
+
+class TestAwaitedRemoteOnSQLite(Awaiting, RemoteContract): ...
+
+
+class TestAwaitedFaultsOnSQLite(Awaiting, FaultContract): ...
 
 
 # A database that can't do its work.

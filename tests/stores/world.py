@@ -61,7 +61,7 @@ class World:
         self._others: list[World] = []
 
     def second_worker(self) -> "World":
-        self._others.append(World(self.url, self.engine, **self.options))
+        self._others.append(type(self)(self.url, self.engine, **self.options))
         return self._others[-1]
 
     def close(self) -> None:

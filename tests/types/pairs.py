@@ -1,6 +1,7 @@
 """Pairs that must not type-check: each line marked `wrong` undoes a step from another fact."""
 
 from sqlmodel import Session, SQLModel
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from sagaworks import Saga, Service
 
@@ -47,3 +48,30 @@ def keep_shipment(session: Session, charged: CardCharged) -> None:
 
 
 hold_stock("no session", quantity=2)  # wrong
+
+
+@service.step
+async def hold_stock_async(session: AsyncSession, quantity: int) -> StockHeld:
+    """Return one fact, awaited."""
+    return StockHeld(quantity=quantity)
+
+
+@hold_stock_async.compensation  # wrong
+async def release_stock_async(session: AsyncSession, charged: CardCharged) -> None:
+    """Ask for another."""
+
+
+@service.step
+async def hold_more(session: AsyncSession, quantity: int) -> StockHeld:
+    """Return one fact, awaited."""
+    return StockHeld(quantity=quantity)
+
+
+@hold_more.compensation  # wrong
+def release_more(session: Session, charged: CardCharged) -> None:
+    """Ask for another, as a plain function."""
+
+
+@hold_more.compensation  # wrong
+async def release_plainly(session: Session, held: StockHeld) -> None:
+    """Ask for a session that can't be awaited."""

@@ -13,6 +13,9 @@ READS = "sagaworks_reads"
 """The execution option of a connection whose transaction only reads."""
 
 
+ASYNC = "async"
+"""The package's extra that brings the drivers of `async def` steps."""
+
 ENDED = "sagaworks_ended"
 """In a pooled connection's info: its last transaction was committed, or rolled back, for sure."""
 
@@ -26,6 +29,7 @@ class Database:
 
     Attributes:
         drivers: what a URL may name, the usual one first.
+        awaiting_driver: what `async def` steps use, whichever the URL names.
         extra: the package's extra that brings the driver.
         idle: how long a transaction may stand idle, where that's not `wait`.
         turn: held while a transaction writes, where the database lets one writer in at a time.
@@ -35,6 +39,7 @@ class Database:
     """
 
     drivers: ClassVar[tuple[str, ...]]
+    awaiting_driver: ClassVar[str]
     extra: ClassVar[str | None] = None
 
     def __init__(self, url: URL, wait: timedelta) -> None:
@@ -50,20 +55,37 @@ class Database:
             ours = " or ".join(self.drivers)
             raise ConfigurationError(f"{self.name}: the ledger's driver is {ours}")
 
-    def engine(self, pool_size: int) -> Engine:
+    def engine(self, pool_size: int, *, awaits: bool = False) -> Engine:
         """Return an engine whose transactions are as the ledger needs them.
+
+        Args:
+            pool_size: how many transactions at once.
+            awaits: it's used within `sagaworks.ledger.bridge.run` only.
 
         Raises:
             ConfigurationError: the driver isn't installed.
         """
+        # An error's text ends in logs, and a statement's parameters are the saga's variables.
+        options = {"hide_parameters": True, **self.options(pool_size)}
         try:
-            # An error's text ends in logs, and a statement's parameters are the saga's variables.
-            engine = create_engine(self.url, hide_parameters=True, **self.options(pool_size))
-        except ModuleNotFoundError as error:
-            remedy = f"pip install 'sagaworks[{self.extra}]'"
-            raise ConfigurationError(f"{self.name}: {error.name} is missing; {remedy}") from None
+            engine = self.awaiting(options) if awaits else create_engine(self.url, **options)
+        except ImportError as error:
+            remedy = f"pip install 'sagaworks[{ASYNC if awaits else self.extra}]'"
+            missing = error.name or "greenlet"
+            raise ConfigurationError(f"{self.name}: {missing} is missing; {remedy}") from None
         self.listen(engine)
         return engine
+
+    def awaiting(self, options: dict[str, Any]) -> Engine:
+        """Return the engine for `async def` steps.
+
+        Raises:
+            ImportError: the driver isn't installed.
+        """
+        # Only a service with such steps needs the extra `async`.
+        from sagaworks.ledger.bridge import awaiting_engine  # noqa: PLC0415
+
+        return awaiting_engine(self.url.set(drivername=self.awaiting_driver), options)
 
     def listen(self, engine: Engine) -> None:
         """Prepare the engine's connections, and begin its transactions."""

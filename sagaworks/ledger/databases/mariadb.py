@@ -28,6 +28,7 @@ class MariaDB(Database):
     """A database of the service's own on a MariaDB server."""
 
     drivers: ClassVar = ("mariadb+pymysql", "mysql+pymysql")
+    awaiting_driver: ClassVar = "mariadb+asyncmy"
     extra: ClassVar = "mariadb"
 
     def __init__(self, url: URL, wait: timedelta) -> None:

@@ -20,6 +20,7 @@ class PostgreSQL(Database):
     """A database of the service's own on a PostgreSQL server."""
 
     drivers: ClassVar = ("postgresql+psycopg",)
+    awaiting_driver: ClassVar = "postgresql+psycopg"
     extra: ClassVar = "postgres"
 
     def options(self, pool_size: int) -> dict[str, Any]:
@@ -59,13 +60,13 @@ class PostgreSQL(Database):
     def begin(self, connection: Connection, *, reads: bool) -> None:
         """Say how psycopg begins the transaction, with its first statement."""
         if reads:
-            _lent(connection).read_only = True
+            _lent(connection).set_read_only(True)
 
     def finish_reading(self, connection: Connection) -> None:
         """Let the next transaction write again."""
         lent = _lent(connection)
         if lent is not None and not lent.closed:
-            lent.read_only = None
+            lent.set_read_only(None)
 
     def check_promises(self, connection: Connection) -> None:
         """Return if a commit survives a crash and a failover.

@@ -18,6 +18,7 @@ class SQLite(Database):
     """A file of the service's own."""
 
     drivers: ClassVar = ("sqlite", "sqlite+pysqlite")
+    awaiting_driver: ClassVar = "sqlite+aiosqlite"
 
     def __init__(self, url: URL, wait: timedelta) -> None:
         """Open nothing yet."""
@@ -31,6 +32,14 @@ class SQLite(Database):
         """Return what `create_engine` is told."""
         lent = {"connect_args": {"check_same_thread": False}}
         return lent if self._in_memory else {**lent, **super().options(pool_size)}
+
+    def awaiting(self, options: dict[str, Any]) -> Engine:
+        """Return the engine for `async def` steps, with a queue that awaits."""
+        engine = super().awaiting(options)
+        from sagaworks.ledger.bridge import Turn  # noqa: PLC0415
+
+        self.turn = Turn()
+        return engine
 
     def listen(self, engine: Engine) -> None:
         """Prepare the engine's connections, and begin its transactions."""
