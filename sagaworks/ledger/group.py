@@ -51,8 +51,10 @@ class _AloneError(Exception):
 
 
 def can_share(task: Step[..., Any] | Compensation[Any]) -> bool:
-    """Say whether jobs of the task may be grouped: what only reads, or calls outside, may not."""
-    return not task.remote and (isinstance(task, Compensation) or task.kind != "read_only")
+    """Say whether jobs of the task may be grouped: what only reads, awaits or calls may not."""
+    return not (task.remote or task.is_async) and (
+        isinstance(task, Compensation) or task.kind != "read_only"
+    )
 
 
 def run_group(

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections import defaultdict, deque
+from collections.abc import Callable
 from concurrent.futures import Executor
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field, replace
@@ -37,21 +38,32 @@ class _Waiting:
     answer: asyncio.Future[Answer]
     context: Context = field(default_factory=copy_context)
     alone: bool = False
+    running: asyncio.Task[list[Answer | None]] | None = None
 
 
 class Crew:
     """Carries out jobs on threads: each at once while a thread is free, in groups under backlog.
 
+    A job of an ``async def`` counts as one thread, and runs in the event loop.
+
     Args:
+        awaiting: carries out those, where the service has any.
         pool: has `threads` threads.
         group: how many jobs of one step may share a transaction; below 2, none do.
     """
 
-    def __init__(
-        self, ledger: Ledger, pool: Executor, threads: int, group: int, metrics: WorkerMetrics
+    def __init__(  # noqa: PLR0913, PLR0917  where the parts of a worker meet
+        self,
+        ledger: Ledger,
+        awaiting: Ledger | None,
+        pool: Executor,
+        threads: int,
+        group: int,
+        metrics: WorkerMetrics,
     ) -> None:
         """Begin with all threads free."""
         self._ledger = ledger
+        self._awaiting = awaiting
         self._pool = pool
         self._threads = threads
         self._group = group
@@ -81,9 +93,16 @@ class Crew:
         """
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         delivery = replace(delivery, took=partial(self._took, held.task.name))
-        self._waiting.append(_Waiting(held, delivery, answer))
+        job = _Waiting(held, delivery, answer)
+        self._waiting.append(job)
         self._go_on()
-        return await answer
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            # A thread can't be stopped; what awaits can, and rolls back.
+            if job.running:
+                job.running.cancel()
+            raise
 
     def _go_on(self) -> None:
         while self._free and self._waiting:
@@ -108,11 +127,23 @@ class Crew:
         for job in hand:
             job.held.begun = True
         self._metrics.group_jobs.labels(hand[0].held.task.name).observe(len(hand))
-        work = partial(self._alone, hand[0]) if len(hand) == 1 else partial(self._together, hand)
         began = time.perf_counter()
-        loop = asyncio.get_running_loop()
-        running = loop.run_in_executor(self._pool, work)
+        running = self._awaited(hand[0]) if hand[0].held.task.is_async else self._on_a_thread(hand)
         running.add_done_callback(partial(self._ended, hand, began))
+
+    def _on_a_thread(self, hand: list[_Waiting]) -> asyncio.Future[list[Answer | None]]:
+        work = partial(self._alone, hand[0]) if len(hand) == 1 else partial(self._together, hand)
+        return asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+    def _awaited(self, job: _Waiting) -> asyncio.Future[list[Answer | None]]:
+        # Only a service with such tasks needs the extra `async`.
+        from sagaworks.ledger import bridge  # noqa: PLC0415
+
+        assert self._awaiting is not None  # noqa: S101  the worker made it for this task
+        run = partial(self._awaiting.run, job.held.task, job.delivery, job.held.held)
+        work: Callable[[], list[Answer | None]] = lambda: [run()]  # noqa: E731
+        job.running = asyncio.create_task(bridge.run(work), context=job.context)
+        return job.running
 
     def _alone(self, job: _Waiting) -> list[Answer | None]:
         run = partial(self._ledger.run, job.held.task, job.delivery, job.held.held)
@@ -127,6 +158,9 @@ class Crew:
     ) -> None:
         self._free += 1
         self._all.measure((time.perf_counter() - began) / len(hand))
+        if running.cancelled():
+            self._go_on()
+            return
         error = running.exception()
         if isinstance(error, BrokenGroupError):
             self._broke(hand, error)

@@ -74,9 +74,9 @@ class Worker:
         self.service = service
         self.settings = settings
         self.metrics = WorkerMetrics(registry or CollectorRegistry())
-        self.store = Store(
-            settings.database_url(service.name), pool_size=settings.threads, wait=settings.lock
-        )
+        self.store = self._store()
+        is_async = any(task.is_async for task in self._tasks())
+        self._awaiting = self._store(awaits=True) if is_async else None
         self.slots = Slots(settings.threads)
         self._lock = settings.lock.total_seconds()
         self._clock = LockClock()
@@ -134,7 +134,8 @@ class Worker:
             tenant = self.settings.tenant
             self._reports = reports
             threads, group = self.settings.threads, self.settings.group
-            self._crew = Crew(ledger, self._pool, threads, group, self.metrics)
+            awaiting = self._awaiting_ledger(commands, stack)
+            self._crew = Crew(ledger, awaiting, self._pool, threads, group, self.metrics)
             self.slots.resize(self._crew.room)
             self._handler = Handler(self._crew, reports, self.metrics, tenant, self._say_database)
             self._contact = Contact(stub, self.settings.engine_address(), self.metrics)
@@ -305,6 +306,23 @@ class Worker:
         if reason != self._database_reason:
             logger.warning("not ready: {}", reason)
         self._database_reason = reason
+
+    def _store(self, *, awaits: bool = False) -> Store:
+        url, threads = self.settings.database_url(self.service.name), self.settings.threads
+        return Store(url, pool_size=threads, wait=self.settings.lock, awaits=awaits)
+
+    def _awaiting_ledger(self, commands: JobCommands, stack: AsyncExitStack) -> Ledger | None:
+        """Return the ledger for ``async def`` steps, where the service has any."""
+        if self._awaiting is None:
+            return None
+        # Only such a service needs the extra `async`.
+        from sagaworks.ledger import bridge  # noqa: PLC0415
+
+        def probe(job: JobKey) -> Presence:
+            return bridge.wait_for(commands.presence(job, self.settings.lock))
+
+        stack.push_async_callback(bridge.run, self._awaiting.close)
+        return Ledger(self._awaiting, probe, bridge.pause)
 
     def _probe(self, commands: JobCommands) -> Probe:
         loop = asyncio.get_running_loop()

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from sqlmodel import Session, select
+from sqlmodel import Session
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from sagaworks import SagaworksError, Service
@@ -17,11 +17,10 @@ from sagaworks.ledger.answers import Answer, Outcome
 from sagaworks.ledger.protocol import Ledger
 from sagaworks.ledger.store import Store
 from sagaworks.ledger.turns import Held
+from tests.stores import async_shop
 from tests.stores.shop import (
-    OutOfStock,
     Shelf,
     ShipmentBooked,
-    StockHeld,
     fresh_carrier,
     hold_stock,
 )
@@ -103,21 +102,7 @@ class AsyncContract(Awaiting):
         self, world: AwaitingWorld
     ) -> None:
         world.stock(count=2)
-        service = Service("shop")
-
-        @service.step
-        async def hold_stock(session: AsyncSession, sku: str, quantity: int) -> StockHeld:
-            shelf = await session.get_one(Shelf, sku, with_for_update=True)
-            found = (await session.exec(select(Shelf.available).where(Shelf.sku == sku))).one()
-            if found < quantity:
-                raise OutOfStock(f"{sku}: {found} available")
-            shelf.available -= quantity
-            return StockHeld(sku=sku, quantity=quantity)
-
-        @hold_stock.compensation
-        async def release_stock(session: AsyncSession, held: StockHeld) -> None:
-            shelf = await session.get_one(Shelf, held.sku, with_for_update=True)
-            shelf.available += held.quantity
+        hold_stock, release_stock = async_shop.hold_stock, async_shop.release_stock
 
         outcomes = [
             world.deliver(hold_stock, LAMP, job=1).outcome,

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy.orm
 from pydantic import BaseModel, Field
 from sqlmodel import Session, SQLModel
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from sagaworks import ContractError, Saga
 from sagaworks.signature import fact_of, read_signature
@@ -138,10 +139,21 @@ def test_two_sessions_are_refused() -> None:
     assert refusal_of(hold_twice) == "`me` and `self` ask for the same; take one of them"
 
 
-def test_an_async_function_is_refused() -> None:
+def test_an_async_function_takes_a_session_that_is_awaited() -> None:
+    async def hold(session: AsyncSession, quantity: int) -> None: ...
+
+    read = read_signature(hold, "shop.hold")
+
+    assert (read.is_async, read.session, [*read.variables]) == (True, "session", ["quantity"])
+
+
+def test_the_session_must_be_of_the_functions_kind() -> None:
     async def hold(session: Session) -> None: ...
 
-    assert "is async" in refusal_of(hold)
+    def release(session: AsyncSession) -> None: ...
+
+    assert refusal_of(hold) == "an `async def` takes `AsyncSession`, not `Session`"
+    assert refusal_of(release) == "takes `AsyncSession`; declare it `async def`"
 
 
 # Facts.
