@@ -77,8 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--db",
-        type=Databases,
-        choices=tuple(Databases),
+        choices=[str(kind) for kind in Databases],
         help="sqlite: a file for each service (default). servers: orders and payments on a "
         "PostgreSQL of the demo's own, inventory on a MariaDB, shipping on SQLite. "
         "up: whatever the data of the last run is on",
@@ -87,10 +86,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _databases(home: Home, command: str, asked: Databases | None) -> Databases:
+def _databases(home: Home, command: str, asked: str | None) -> Databases:
     """Return what to run on: kept data decides, if there is any."""
     if command == "run" or not home.seeded.exists():
-        return asked or Databases.SQLITE
+        return Databases(asked or Databases.SQLITE)
     kept = Databases.SERVERS if home.servers.exists() else Databases.SQLITE
     if asked not in (None, kept):
         message = f"the data in {home.folder} is on {kept}"

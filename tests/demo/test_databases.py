@@ -85,7 +85,7 @@ def test_up_goes_on_with_the_data_that_is_there(
 ) -> None:
     home = kept_home(tmp_path, on_servers=on_servers)
 
-    assert _databases(home, "up", Databases(asked) if asked else None) == expected
+    assert _databases(home, "up", asked) == expected
 
 
 def test_up_on_other_databases_than_the_data_is_refused(
@@ -120,7 +120,7 @@ def test_another_kind_is_a_mistake_of_usage(capsys: pytest.CaptureFixture[str]) 
         _parser().parse_args(["--db", "oracle"])
 
     assert ended.value.code == 2
-    assert "oracle" in capsys.readouterr().err
+    assert "'oracle' (choose from 'sqlite', 'servers')" in capsys.readouterr().err
 
 
 def test_where_no_server_can_be_had_the_demo_says_so_and_ends_with_4(
