@@ -6,10 +6,13 @@ import pytest
 
 from sagaworks.testing.servers import MariaDB, PostgreSQL, Server, ServersUnavailableError
 
-KINDS = (PostgreSQL, MariaDB)
+KINDS = [
+    pytest.param(PostgreSQL, id="PostgreSQL", marks=pytest.mark.postgresql),
+    pytest.param(MariaDB, id="MariaDB", marks=pytest.mark.mariadb),
+]
 
 
-@pytest.fixture(params=KINDS, ids=lambda kind: kind.__name__)
+@pytest.fixture(params=KINDS)
 def kind(request: pytest.FixtureRequest) -> type[Server]:
     return request.param
 
@@ -22,3 +25,9 @@ def server(kind: type[Server]) -> Iterator[Server]:
             yield started
     except ServersUnavailableError as error:
         pytest.skip(f"not run: {error}")
+
+
+@pytest.fixture
+def lent(kind: type[Server], request: pytest.FixtureRequest) -> Server:
+    """The session's server, for tests that only look."""
+    return request.getfixturevalue(kind.wanted.name.lower())

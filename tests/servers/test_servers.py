@@ -1,6 +1,7 @@
 """A server of our own: real, durable, nobody's but ours, and gone when we are."""
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -13,7 +14,9 @@ import pytest
 from sqlalchemy import NullPool, create_engine
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+from sagaworks.engine.locks import is_held
 from sagaworks.testing.servers import PostgreSQL, Server, ServerError
+from sagaworks.testing.servers.keeper import send_all
 
 WITHIN = 30
 
@@ -77,11 +80,16 @@ def test_a_server_on_a_folder_of_its_own_is_found_again(kind: type[Server], tmp_
 
 
 def test_an_interrupted_first_start_is_done_again(kind: type[Server], tmp_path: Path) -> None:
-    folder = tmp_path / "server"
-    (folder / "draft").mkdir(parents=True)
-    (folder / "draft" / "half").touch()
+    def interrupt(_server: Server, draft: Path) -> None:
+        (draft / "half").touch()
+        raise KeyboardInterrupt
 
-    with kind.started(folder) as server:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kind, "_initialize", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            kind.started(tmp_path / "server").__enter__()
+
+    with kind.started(tmp_path / "server") as server:
         assert server.processes()
 
 
@@ -115,16 +123,28 @@ def test_a_database_goes_although_somebody_is_connected(server: Server, shop: st
             busy.exec_driver_sql("SELECT * FROM kept")
 
 
-def test_nobody_gets_in_without_the_password(server: Server) -> None:
+def test_nobody_gets_in_without_the_password(lent: Server) -> None:
     for password in ("", "wrong"):
-        url = server.url(server.no_database, "admin", password)
+        url = lent.url(lent.no_database, "admin", password)
         with pytest.raises(OperationalError):
             create_engine(url, poolclass=NullPool).connect()
 
 
-def test_the_password_is_in_no_command_line_and_no_log(server: Server) -> None:
-    password = (server.folder / "password").read_text()
-    files = [server.log, server.folder / "launch.json"]
+def test_nobody_but_the_administrator_has_a_login(server: Server) -> None:
+    asked = (
+        "SELECT rolname FROM pg_roles WHERE rolcanlogin"
+        if isinstance(server, PostgreSQL)
+        else "SELECT user FROM mysql.user WHERE is_role = 'N' AND NOT (user = 'mariadb.sys')"
+    )
+    with server.connected() as connection:
+        found = list(connection.exec_driver_sql(asked).scalars())
+
+    assert found == ["admin"]
+
+
+def test_the_password_is_in_no_command_line_and_no_log(lent: Server) -> None:
+    password = (lent.folder / "password").read_text()
+    files = [lent.log, lent.folder / "launch.json"]
     lines = [
         (process / "cmdline").read_bytes().decode(errors="replace")
         for process in Path("/proc").glob("[0-9]*")
@@ -134,24 +154,24 @@ def test_the_password_is_in_no_command_line_and_no_log(server: Server) -> None:
     assert len(password) > 20
     assert [said for said in lines if password in said] == []
     assert [file for file in files if password in file.read_text()] == []
-    assert (server.folder / "password").stat().st_mode & 0o777 == 0o600
+    assert (lent.folder / "password").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_server_is_never_root(server: Server) -> None:
-    owners = {Path(f"/proc/{process}").stat().st_uid for process in server.processes()}
+def test_a_server_is_never_root(lent: Server) -> None:
+    owners = {Path(f"/proc/{process}").stat().st_uid for process in lent.processes()}
 
     assert owners
     assert 0 not in owners
 
 
-def test_it_listens_on_loopback_only(server: Server) -> None:
+def test_it_listens_on_loopback_only(lent: Server) -> None:
     listening = "0A"
     lines = [
         line.split()
         for table in ("tcp", "tcp6")
         for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]
     ]
-    ours = {line[1] for line in lines if line[3] == listening and _port(line[1]) == server.port}
+    ours = {line[1] for line in lines if line[3] == listening and _port(line[1]) == lent.port}
 
     assert {address.partition(":")[0] for address in ours} == {"0100007F"}
 
@@ -160,17 +180,17 @@ def _port(address: str) -> int:
     return int(address.rpartition(":")[2], 16)
 
 
-def test_commits_are_as_durable_as_in_production(server: Server) -> None:
+def test_commits_are_as_durable_as_in_production(lent: Server) -> None:
     """Also with `fast`: what is measured and tested is what is run."""
     asked = (
         "SELECT current_setting('fsync'), current_setting('synchronous_commit')"
-        if isinstance(server, PostgreSQL)
+        if isinstance(lent, PostgreSQL)
         else "SELECT @@innodb_doublewrite, @@innodb_flush_log_at_trx_commit"
     )
-    with server.connected() as connection:
+    with lent.connected() as connection:
         found = tuple(connection.exec_driver_sql(asked).one())
 
-    assert found == (("on", "on") if isinstance(server, PostgreSQL) else (1, 1))
+    assert found == (("on", "on") if isinstance(lent, PostgreSQL) else (1, 1))
 
 
 def test_a_frozen_server_answers_once_it_is_thawed(server: Server, shop: str) -> None:
@@ -258,3 +278,21 @@ def test_a_server_ends_with_its_keeper(starter: subprocess.Popen[str]) -> None:
     starter.terminate()
     starter.communicate()
     subprocess.run(["rm", "-r", folder], check=True)
+
+
+def test_a_folder_is_taken_until_the_last_process_of_its_server_is_gone(
+    postgresql: PostgreSQL, tmp_path: Path
+) -> None:
+    """Its keeper is killed, and it can't hear the kernel's signal yet."""
+    with PostgreSQL.started(tmp_path / "server") as server:
+        main, *_ = server.processes()
+        keeper = _parent(main)
+        server.freeze()
+        os.kill(keeper, 9)
+        assert awaited(lambda: _parent(main) != keeper)
+
+        taken = is_held(server.folder / "running.lock")
+        send_all(main, signal.SIGCONT)
+
+        assert taken
+        assert awaited(lambda: not is_held(server.folder / "running.lock"))
