@@ -3,13 +3,14 @@
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 from sagaworks.engine.locks import exclusive
+from sagaworks.roles import create_database
 from sagaworks.testing.servers import MariaDB, PostgreSQL, Server
 from sagaworks.testing.servers.programs import Note
 
@@ -27,6 +28,8 @@ PLACES: Final[Mapping[str, type[Server]]] = {
     "inventory": MariaDB,
 }
 """What `--db servers` puts on a server; shipping stays on SQLite, so that all three are seen."""
+
+_ROLES: Final = {"owner": "OWNER_URL", "worker": "DATABASE_URL"}
 
 
 class Servers:
@@ -72,18 +75,19 @@ class Servers:
                 ):
                     pass
 
-    def urls(self, role: str) -> dict[str, str]:
+    def urls(self) -> dict[str, str]:
         """Return the environment that tells each service its database.
 
-        Args:
-            role: "owner", who changes tables, or "worker", who works with rows only.
+        `<SERVICE>_DATABASE_URL` is for its worker, who works with rows, `<SERVICE>_OWNER_URL` for
+        whoever migrates it: no worker is told that one.
         """
         passwords = json.loads(self._passwords_file.read_text())
         return {
-            f"{service.upper()}_DATABASE_URL": self.running[kind].url(
+            f"{service.upper()}_{variable}": self.running[kind].url(
                 service, f"{service}_{role}", passwords[f"{service}_{role}"]
             )
             for service, kind in PLACES.items()
+            for role, variable in _ROLES.items()
         }
 
     def __str__(self) -> str:
@@ -101,15 +105,13 @@ class Servers:
         return self.folder / kind.wanted.name.lower()
 
     def _make_databases(self) -> None:
-        passwords: dict[str, str] = {}
+        passwords = {
+            f"{service}_{role}": secrets.token_urlsafe(24) for service in PLACES for role in _ROLES
+        }
         for service, kind in PLACES.items():
-            owner, worker = f"{service}_owner", f"{service}_worker"
-            passwords |= {owner: secrets.token_urlsafe(24), worker: secrets.token_urlsafe(24)}
-            make = _on_postgresql if kind is PostgreSQL else _on_mariadb
-            server = self.running[kind]
-            server.create_database(service)
-            for database, statement in make(service, passwords[owner], passwords[worker]):
-                server.execute(statement, database)
+            admin = self.running[kind].admin_url()
+            owner, worker = (passwords[f"{service}_{role}"] for role in ("owner", "worker"))
+            create_database(admin, service, owner, worker)
         draft = self._passwords_file.with_suffix(".draft")
         made = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(made, "w") as stream:
@@ -119,22 +121,3 @@ class Servers:
 
 def _services_on(kind: type[Server]) -> list[str]:
     return [service for service, place in PLACES.items() if place is kind]
-
-
-def _on_postgresql(service: str, owner: str, worker: str) -> Iterator[tuple[str | None, str]]:
-    yield None, f"CREATE ROLE {service}_owner LOGIN PASSWORD '{owner}'"
-    yield None, f"CREATE ROLE {service}_worker LOGIN PASSWORD '{worker}'"
-    yield None, f"ALTER DATABASE {service} OWNER TO {service}_owner"
-    yield None, f"REVOKE ALL ON DATABASE {service} FROM PUBLIC"
-    yield None, f"GRANT CONNECT ON DATABASE {service} TO {service}_worker"
-    granted = f"ALTER DEFAULT PRIVILEGES FOR ROLE {service}_owner GRANT"
-    yield service, f"{granted} SELECT, INSERT, UPDATE, DELETE ON TABLES TO {service}_worker"
-    yield service, f"{granted} USAGE ON SEQUENCES TO {service}_worker"
-
-
-def _on_mariadb(service: str, owner: str, worker: str) -> Iterator[tuple[str | None, str]]:
-    login = f"'{service}_owner'@'127.0.0.1'", f"'{service}_worker'@'127.0.0.1'"
-    yield None, f"CREATE USER {login[0]} IDENTIFIED BY '{owner}'"
-    yield None, f"CREATE USER {login[1]} IDENTIFIED BY '{worker}'"
-    yield None, f"GRANT ALL PRIVILEGES ON {service}.* TO {login[0]}"
-    yield None, f"GRANT SELECT, INSERT, UPDATE, DELETE ON {service}.* TO {login[1]}"

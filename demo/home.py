@@ -17,7 +17,7 @@ KEPT: Final = {"SAGAWORKS_CACHE", "SAGAWORKS_ENGINE_VERSION", "SAGAWORKS_LOG_LEV
 """The only settings of the caller that the demo follows."""
 
 FOREIGN: Final = ("SAGAWORKS_", "CARRIER_")
-FOREIGN_ENDS: Final = ("_DATABASE_URL", "_MANAGEMENT_URL", "_MANAGE_PORT")
+FOREIGN_ENDS: Final = ("_DATABASE_URL", "_OWNER_URL", "_MANAGEMENT_URL", "_MANAGE_PORT")
 
 DOWN_WITHIN: Final = 60.0
 """Seconds that a running demo may take to stop."""

@@ -132,10 +132,12 @@ class System:
         began = time.monotonic()
         self.servers.start()
         self._say("servers", str(self.servers), time.monotonic() - began)
-        workers = self.environ | self.servers.urls("worker")
-        self.settings = Settings.load(workers, self.project)
-        self.children.environ = workers
-        return Settings.load(self.environ | self.servers.urls("owner"), self.project)
+        told = self.environ | self.servers.urls()
+        self.children.environ = {
+            name: value for name, value in told.items() if not name.endswith("_OWNER_URL")
+        }
+        self.settings = Settings.load(self.children.environ, self.project)
+        return Settings.load(told, self.project)
 
     def _start_carrier(self) -> str:
         journal = str(self.home.folder / "carrier.jsonl")

@@ -11,8 +11,16 @@ from sqlalchemy.exc import DBAPIError
 from demo.command import _databases, _parser, main
 from demo.databases import PLACES, Databases, Servers
 from demo.home import Home
+from sagaworks.migrate import upgrade
+from sagaworks.project import Project
 from sagaworks.settings import Settings
 from sagaworks.testing.servers import MariaDB, PostgreSQL, ServersUnavailableError
+
+ROWS = {
+    "orders": ("orders", "('order-1', 'accepted', 'lamp', 1, 1990)"),
+    "payments": ("card", "('card-1', 100, 100, false, false)"),
+    "inventory": ("stock", "('lamp', 1, 0, 0, 1)"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -35,20 +43,22 @@ def execute(url: str, *statements: str) -> None:
 
 @pytest.mark.parametrize("service", PLACES)
 def test_an_owner_makes_tables_and_a_worker_only_fills_them(servers: Servers, service: str) -> None:
-    name = f"{service.upper()}_DATABASE_URL"
-    owner, worker = servers.urls("owner")[name], servers.urls("worker")[name]
-    execute(owner, "CREATE TABLE shelf (number INTEGER PRIMARY KEY)")
+    urls = servers.urls()
+    worker = urls[f"{service.upper()}_DATABASE_URL"]
+    project = Project.load()
+    upgrade(service, Settings.load(urls, project), project)
+    table, row = ROWS[service]
+    filled = f"INSERT INTO {table} VALUES {row}", f"DELETE FROM {table}"  # noqa: S608  our own
 
-    execute(worker, "INSERT INTO shelf VALUES (1)", "UPDATE shelf SET number = 2")
-    execute(worker, "DELETE FROM shelf")
+    execute(worker, *filled)
 
-    for forbidden in ("DROP TABLE shelf", "CREATE TABLE mine (number INTEGER)"):
+    for forbidden in (f"DROP TABLE {table}", "CREATE TABLE mine (number INTEGER)"):
         with pytest.raises(DBAPIError):
             execute(worker, forbidden)
 
 
 def test_no_service_reads_another_ones_database(servers: Servers) -> None:
-    urls = servers.urls("worker")
+    urls = servers.urls()
     stranger = urls["ORDERS_DATABASE_URL"].rpartition("/")[0]
 
     with pytest.raises(DBAPIError):

@@ -37,6 +37,22 @@ def leftovers(folder: Path) -> list[str]:
     return found
 
 
+def told(folder: Path, name: str) -> list[int]:
+    """The processes that work on the demo's data and have the variable in their environment."""
+    return [
+        int(process.name)
+        for process in Path("/proc").glob("[0-9]*")
+        if f"{folder}".encode() in (said := environ(process)) and f"{name}=".encode() in said
+    ]
+
+
+def environ(process: Path) -> bytes:
+    try:
+        return (process / "environ").read_bytes()
+    except OSError:
+        return b""
+
+
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "demo", "--data", str(folder), *arguments],
@@ -138,6 +154,8 @@ def test_orders_on_postgresql_mariadb_and_sqlite_add_up_and_outlive_a_kill(folde
         line for line in read_until(killed, "Ctrl-C stops it").splitlines() if " trail " in line
     ).replace("my-order", "order-0001")
     assert "ship_stock" in typed(looking, folder)
+    assert told(folder, "ORDERS_DATABASE_URL")
+    assert not told(folder, "ORDERS_OWNER_URL")
     killed.kill()
     killed.communicate()
     until = time.monotonic() + ENDS_WITHIN
