@@ -53,6 +53,8 @@ _MARIADB_WORLD: Final = frozenset(
 _MARIADB_UNDONE: Final = frozenset({1213, 1290})
 """At a COMMIT: refused by a cluster's other nodes, by a server that became read-only."""
 
+_DENIED: Final[frozenset[Code]] = frozenset({"42501", 1044, 1142, 1143})
+
 _LOCK_WAIT: Final[frozenset[Code]] = frozenset({5, "55P03", 1205})
 
 _MISSING_TABLE: Final[frozenset[Code]] = frozenset({1, "42P01", "42703", 1146, 1054})
@@ -93,6 +95,11 @@ def is_forbidden_write(error: BaseException) -> bool:
 def is_missing_table(error: BaseException) -> bool:
     """Say whether a table isn't there, or lacks a column."""
     return isinstance(error, DBAPIError) and _code(error) in _MISSING_TABLE
+
+
+def is_denied(error: BaseException) -> bool:
+    """Say whether the role has no right to do it."""
+    return isinstance(error, DBAPIError) and _code(error) in _DENIED
 
 
 def is_lock_wait(error: BaseException) -> bool:
