@@ -127,6 +127,8 @@ def is_certainly_undone(error: DBAPIError) -> bool:
 
 def reason_of(error: BaseException) -> str:
     """Return the database's own words, without the statement and its values."""
+    if isinstance(error, PoolTimeoutError):
+        return "all connections of the pool are in use; is something holding them?"
     original = error.orig if isinstance(error, DBAPIError) else error
     code = _code(error) if isinstance(error, DBAPIError) else None
     if isinstance(code, int) and not _is_sqlite(error) and len(getattr(original, "args", ())) > 1:
