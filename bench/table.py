@@ -28,8 +28,8 @@ FIGURES: Final = {
     "p99_ms": "p99 ms",
     "engine_ms": "engine ms",
     "worker_ms": "workers ms",
-    "database_ms": "database ms",
-    "worker_mb": "MB a worker",
+    "database_ms": "db ms",
+    "worker_mb": "MB",
 }
 """What a row shows, with its heading; ms without p are CPU time a saga."""
 

@@ -8,11 +8,15 @@ from sqlalchemy.dialects.mysql import insert as mariadb_insert
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from sagaworks.ledger.direct import Direct
 from sagaworks.ledger.tables import saga, utc_now
 
 Values = dict[str, Any]
 
 _KEY: Final = ["tenant", "saga_key"]
+
+_OFFERED: Final = (*_KEY, "process_instance", "process_id", "start_digest")
+"""The columns that whoever asks for the row fills in."""
 
 
 def _sqlite(values: Values) -> Insert:
@@ -53,10 +57,13 @@ _DIALECTS: Final[dict[str, Callable[[Values], Insert]]] = {
 }
 
 
-def _in_each(**more: Any) -> dict[str, Any]:  # noqa: ANN401  SQL expressions
+def _in_each(**more: Any) -> dict[str, Direct]:  # noqa: ANN401  SQL expressions
     values = {"touched": 1, "created_at": utc_now(), **more}
     found = (saga.c.process_instance, saga.c.start_digest, saga.c.touched)
-    return {name: upsert(values).returning(*found) for name, upsert in _DIALECTS.items()}
+    return {
+        name: Direct(upsert(values).returning(*found), _OFFERED)
+        for name, upsert in _DIALECTS.items()
+    }
 
 
 LOCK: Final = _in_each()

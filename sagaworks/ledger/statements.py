@@ -20,6 +20,7 @@ from sqlalchemy import (
 )
 
 from sagaworks.errors import SagaworksError
+from sagaworks.ledger.direct import Direct
 from sagaworks.ledger.rows import Arrival, Entry, State, entry_of
 from sagaworks.ledger.sagarow import LOCK, RESERVE
 from sagaworks.ledger.tables import age_of, ledger, utc_now
@@ -62,6 +63,26 @@ _CLAIM: Final = (
 
 _FENCE: Final = _CLAIM.values(answered_at=utc_now(), counted_at=utc_now())
 
+_GIVEN: Final = (
+    "tenant",
+    "saga_key",
+    "step",
+    "each",
+    "round",
+    "state",
+    "process_instance",
+    "element",
+    "element_instance",
+    "jobs",
+    "loop_counter",
+    "inputs",
+    "request",
+)
+"""The columns of a claim that its job fills in."""
+
+_DIRECT_CLAIM: Final = Direct(_CLAIM, _GIVEN)
+_DIRECT_FENCE: Final = Direct(_FENCE, _GIVEN)
+
 _CHANGE: Final = update(ledger).where(
     ledger.c.id == bindparam("row"), ledger.c.state == bindparam("was")
 )
@@ -81,8 +102,11 @@ _UNDO: Final = _CHANGE.values(
     undone_at=utc_now(),
 )
 
-_TOLD: Final = {change: change.returning(ledger.c.id) for change in (_ANSWER, _UNDO)}
+_TOLD: Final = {change: Direct(change.returning(ledger.c.id)) for change in (_ANSWER, _UNDO)}
 """The same, telling which rows they hit."""
+
+_UNTOLD: Final = {change: Direct(change) for change in (_ANSWER, _UNDO)}
+"""For MariaDB, which has no UPDATE … RETURNING, and counts what it found: docs/decisions/0006."""
 
 _BEGIN_UNDO: Final = (
     update(ledger)
@@ -131,7 +155,7 @@ def lock_saga(  # noqa: PLR0913  a row's columns
         "start_digest": start_digest,
     }
     upserts = RESERVE if process_instance is None else LOCK
-    found = connection.execute(upserts[connection.dialect.name], offered).one()
+    (found,) = upserts[connection.dialect.name].send(connection, offered).rows
     return SagaRow(found[0], found[1], found[2] == 1)
 
 
@@ -164,8 +188,9 @@ def claim(
         "inputs": arrival.inputs,
         "request": request,
     }
-    statement = _FENCE if state is State.FENCE else _CLAIM
-    return int(connection.execute(statement, values).scalar_one())
+    statement = _DIRECT_FENCE if state is State.FENCE else _DIRECT_CLAIM
+    ((row,),) = statement.send(connection, values).rows
+    return int(row)
 
 
 def answer(
@@ -222,7 +247,6 @@ def _hit_one(connection: Connection, change: Update, values: dict[str, Any]) -> 
 
 def _hits(connection: Connection, change: Update, values: dict[str, Any]) -> int:
     if connection.dialect.name == "mariadb":
-        # It has no UPDATE … RETURNING, and counts what it found: docs/decisions/0006.
-        return connection.execute(change, values).rowcount
+        return _UNTOLD[change].send(connection, values).count
     # RETURNING, never rowcount: psycopg doesn't tell a miss by it (measured).
-    return len(connection.execute(_TOLD[change], values).all())
+    return len(_TOLD[change].send(connection, values).rows)

@@ -81,15 +81,14 @@ class PostgreSQL(Database):
         found = connection.exec_driver_sql(
             f"SELECT {asked}, current_setting('server_encoding') AS encoding"
         ).one()
-        problem = why_undurable(*found[:4])
+        problem = _undurable(*found[:4])
         if found.encoding != "UTF8":
             problem = f"its encoding is {found.encoding}, create it with ENCODING 'UTF8'"
         if problem:
             raise ConfigurationError(f"{self.name}: {problem}")
 
 
-def why_undurable(fsync: str, full_page_writes: str, commit: str, standbys: str) -> str | None:
-    """Say which setting could lose a commit, in a crash or a failover."""
+def _undurable(fsync: str, full_page_writes: str, commit: str, standbys: str) -> str | None:
     for name, value in (("fsync", fsync), ("full_page_writes", full_page_writes)):
         if value != "on":
             return f"{name} is {value}, a commit may be lost; set it to on"
