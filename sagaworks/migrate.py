@@ -59,6 +59,8 @@ def upgrade(service_name: str, settings: Settings, project: Project) -> list[str
         with _ONE_AT_A_TIME, _in_one_line(service_name, folder, engine.dialect.name):
             scripts = _scripts(service_name, folder)
             with engine.connect() as connection, _alone(connection):
+                with connection.begin():
+                    _refuse_anothers(connection, service_name)
                 applied = _run(scripts, connection, service_name)
                 with connection.begin():
                     _keep_service(connection, service_name)
@@ -93,7 +95,6 @@ def _run(scripts: ScriptDirectory, connection: Connection, service_name: str) ->
     together = connection.dialect.name != "mariadb"
 
     def steps(current: Any, _context: object) -> Any:  # noqa: ANN401  Alembic's own, untyped
-        _refuse_anothers(connection, service_name)
         return scripts._upgrade_revs("head", current)  # noqa: SLF001  what its command does
 
     def note(*_: object, **given: Any) -> None:  # noqa: ANN401
@@ -110,6 +111,8 @@ def _run(scripts: ScriptDirectory, connection: Connection, service_name: str) ->
         )
         with environment.begin_transaction():
             environment.run_migrations()
+    # Where it has no transaction of its own, Alembic leaves open the one it has read in.
+    connection.commit()
     return applied
 
 

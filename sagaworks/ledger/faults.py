@@ -53,6 +53,8 @@ _MARIADB_WORLD: Final = frozenset(
 _MARIADB_UNDONE: Final = frozenset({1213, 1290})
 """At a COMMIT: refused by a cluster's other nodes, by a server that became read-only."""
 
+_DENIED: Final[frozenset[Code]] = frozenset({"42501", 1044, 1142, 1143})
+
 _LOCK_WAIT: Final[frozenset[Code]] = frozenset({5, "55P03", 1205})
 
 _MISSING_TABLE: Final[frozenset[Code]] = frozenset({1, "42P01", "42703", 1146, 1054})
@@ -95,6 +97,11 @@ def is_missing_table(error: BaseException) -> bool:
     return isinstance(error, DBAPIError) and _code(error) in _MISSING_TABLE
 
 
+def is_denied(error: BaseException) -> bool:
+    """Say whether the role has no right to do it."""
+    return isinstance(error, DBAPIError) and _code(error) in _DENIED
+
+
 def is_lock_wait(error: BaseException) -> bool:
     """Say whether a statement waited for somebody's lock as long as it may."""
     return isinstance(error, DBAPIError) and _code(error) in _LOCK_WAIT
@@ -120,6 +127,8 @@ def is_certainly_undone(error: DBAPIError) -> bool:
 
 def reason_of(error: BaseException) -> str:
     """Return the database's own words, without the statement and its values."""
+    if isinstance(error, PoolTimeoutError):
+        return "all connections of the pool are in use; is something holding them?"
     original = error.orig if isinstance(error, DBAPIError) else error
     code = _code(error) if isinstance(error, DBAPIError) else None
     if isinstance(code, int) and not _is_sqlite(error) and len(getattr(original, "args", ())) > 1:

@@ -17,6 +17,7 @@ from sagaworks.ledger.databases.database import ENDED, READS
 from sagaworks.ledger.faults import (
     CommitUnknownError,
     is_certainly_undone,
+    is_denied,
     is_missing_table,
     reason_of,
 )
@@ -138,6 +139,8 @@ class Store:
         if is_missing_table(error):
             reason = f"{self.name}: has no ledger ({reason_of(error)})"
             return f"{reason}; run `sagaworks db upgrade --all`"
+        if is_denied(error):
+            return f"{reason}; `sagaworks db upgrade` grants it, with the owner's URL set"
         return reason
 
 

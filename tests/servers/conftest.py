@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sagaworks.testing.servers import MariaDB, PostgreSQL, Server, ServersUnavailableError
+from sagaworks.testing.servers import MariaDB, PostgreSQL, Server
 
 KINDS = [
     pytest.param(PostgreSQL, id="PostgreSQL", marks=pytest.mark.postgresql),
@@ -14,20 +14,24 @@ KINDS = [
 
 @pytest.fixture(params=KINDS)
 def kind(request: pytest.FixtureRequest) -> type[Server]:
-    return request.param
+    """A kind that can be had here: the session's server has found that out, once for all."""
+    kind = request.param
+    request.getfixturevalue(_fixture_of(kind))
+    return kind
 
 
 @pytest.fixture
 def server(kind: type[Server]) -> Iterator[Server]:
     """A server of the test's own, which it may kill."""
-    try:
-        with kind.started(fast=True) as started:
-            yield started
-    except ServersUnavailableError as error:
-        pytest.skip(f"not run: {error}")
+    with kind.started(fast=True) as started:
+        yield started
 
 
 @pytest.fixture
 def lent(kind: type[Server], request: pytest.FixtureRequest) -> Server:
     """The session's server, for tests that only look."""
-    return request.getfixturevalue(kind.wanted.name.lower())
+    return request.getfixturevalue(_fixture_of(kind))
+
+
+def _fixture_of(kind: type[Server]) -> str:
+    return kind.wanted.name.lower()

@@ -27,7 +27,7 @@ APT_GET = """#!/bin/sh
 here={here}
 echo "$*" >> $here/asked
 case "$*" in
-*" update") touch $here/lists ;;
+*" update "*) touch $here/lists ;;
 *--simulate*)
     test -e $here/lists || {{ echo "E: Unable to locate package tiny" >&2; exit 100; }}
     echo "Inst tiny-15 (15.1 Debian:12 [amd64])"
@@ -177,6 +177,13 @@ def without_network(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     script.write_text("#!/bin/sh\necho 'E: Unable to locate package tiny' >&2; exit 100\n")
 
 
+def without_lists(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = (
+        'case "$*" in *update*) echo "E: Failed to fetch Packages" ;; *) echo "E: Unknown" ;; esac'
+    )
+    (machine.bin / "apt-get").write_text(f"#!/bin/sh\n{said} >&2; exit 100\n")
+
+
 def without_room(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     machine.cache.touch()
 
@@ -187,6 +194,7 @@ def without_room(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (without_apt, "no apt-get to fetch it with: install TinyDB as your system does"),
         (without_network, r"\(apt-get: Unable to locate package tiny\): connect to the network"),
+        (without_lists, r"\(apt-get: Failed to fetch Packages\): connect to the network"),
         (without_room, r"Not a directory.*or install it: apt-get install tiny"),
     ],
 )

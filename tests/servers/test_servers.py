@@ -245,8 +245,8 @@ with getattr(servers, sys.argv[1]).started() as server:
 
 
 @pytest.fixture
-def starter(kind: type[Server], server: Server) -> subprocess.Popen[str]:
-    """Another process that has started a server; `server` is there to find out whether it can."""
+def starter(kind: type[Server]) -> subprocess.Popen[str]:
+    """Another process that has started a server."""
     return subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(STARTER), kind.__name__],
         stdout=subprocess.PIPE,

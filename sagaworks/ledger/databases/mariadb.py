@@ -65,7 +65,9 @@ class MariaDB(Database):
         cursor = connection.cursor()
         cursor.execute(
             "SET SESSION tx_isolation = 'READ-COMMITTED',"
-            f" innodb_lock_wait_timeout = {wait}, idle_transaction_timeout = {idle},"
+            # The second is for changes of a table, and a day by default.
+            f" innodb_lock_wait_timeout = {wait}, lock_wait_timeout = {wait},"
+            f" idle_transaction_timeout = {idle},"
             # What is too long for its column is an error, not cut.
             " sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')"
         )

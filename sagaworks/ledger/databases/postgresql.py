@@ -81,14 +81,15 @@ class PostgreSQL(Database):
         found = connection.exec_driver_sql(
             f"SELECT {asked}, current_setting('server_encoding') AS encoding"
         ).one()
-        problem = _undurable(*found[:4])
+        problem = why_undurable(*found[:4])
         if found.encoding != "UTF8":
             problem = f"its encoding is {found.encoding}, create it with ENCODING 'UTF8'"
         if problem:
             raise ConfigurationError(f"{self.name}: {problem}")
 
 
-def _undurable(fsync: str, full_page_writes: str, commit: str, standbys: str) -> str | None:
+def why_undurable(fsync: str, full_page_writes: str, commit: str, standbys: str) -> str | None:
+    """Say which setting could lose a commit, in a crash or a failover."""
     for name, value in (("fsync", fsync), ("full_page_writes", full_page_writes)):
         if value != "on":
             return f"{name} is {value}, a commit may be lost; set it to on"

@@ -63,14 +63,18 @@ class Apt:
         return [Package(*found) for found in _PLANNED.findall(said)]
 
     def refresh(self) -> None:
-        """Fetch the package lists: root the system's, others into a folder of ours."""
+        """Fetch the package lists: root the system's, others into a folder of ours.
+
+        Raises:
+            ServerError: one of them can't be had.
+        """
         if os.geteuid() != 0:
             for folder in ("state/lists/partial", "cache/archives/partial"):
                 (self._own / folder).mkdir(parents=True, exist_ok=True)
             self._options += ["-o", f"Dir::State={self._own}/state"]
             self._options += ["-o", f"Dir::Cache={self._own}/cache"]
             self._options += ["-o", "Dir::State::status=/var/lib/dpkg/status"]
-        self._run("update")
+        self._run("update", "-o", "APT::Update::Error-Mode=any")
 
     def size(self, packages: Sequence[Package]) -> int:
         """Return how many bytes must be fetched."""

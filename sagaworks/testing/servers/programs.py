@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shutil
@@ -120,13 +119,24 @@ def _fetched(wanted: Wanted, folder: Path, note: Note) -> Programs:
         _get(wanted, apt, folder, note)
     except ServerError:  # the lists are missing, or older than the mirror
         note(f"{wanted.name}: fetching the lists of packages")
-        with contextlib.suppress(ServerError):  # one source of many, or a hook for root only
-            apt.refresh()
-        _get(wanted, apt, folder, note)
+        _refresh_and_get(wanted, apt, folder, note)
     found = on_the_machine(wanted) or in_the_cache(wanted, folder)
     if not found:
         raise ServerError(f"its packages hold no program {wanted.program}")
     return found
+
+
+def _refresh_and_get(wanted: Wanted, apt: Apt, folder: Path, note: Note) -> None:
+    """Go on if not all lists can be had: one may be enough, or it's a hook for root that fails."""
+    missing: ServerError | None = None
+    try:
+        apt.refresh()
+    except ServerError as error:
+        missing = error
+    try:
+        _get(wanted, apt, folder, note)
+    except ServerError as error:
+        raise (missing or error) from error
 
 
 def _get(wanted: Wanted, apt: Apt, folder: Path, note: Note) -> None:
