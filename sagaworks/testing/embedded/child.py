@@ -33,6 +33,7 @@ _JAVA_OPTIONS: Final = (
 )
 _ANSWER_SECONDS: Final = 60.0
 _LAST_WORDS: Final = 3
+_OUT_OF_MEMORY: Final = 3
 _NOISE: Final = ("WARNING: ",)
 
 OnRecord = Callable[[dict[str, Any]], None]
@@ -118,6 +119,8 @@ class Child:
         code = self._process.poll()
         ended = f"was killed by signal {-code}" if code is not None and code < 0 else "ended"
         words = "; ".join([*self._words()][-_LAST_WORDS:])
+        if code == _OUT_OF_MEMORY:
+            words = f"no memory left of the {_JAVA_OPTIONS[0]} it has; {words}".removesuffix("; ")
         return f"the test engine's process {ended} (exit code {code}): {words or 'it said nothing'}"
 
     def close(self) -> None:

@@ -95,6 +95,7 @@ final class Gateway implements ServerInterceptor {
       server.addService(ServerInterceptors.intercept(service, this));
     }
     Inside.replace(engine, "grpcServer", server.build());
+    shipped.shutdownNow(); // gRPC's own register would keep it, and all of the engine with it
     engine.start();
   }
 
