@@ -120,6 +120,7 @@ async def test_a_worker_of_slow_steps_takes_no_job_in_advance(
         await gateway.until(lambda: time.monotonic() - began > 0.3)
         shop.gate.open()
         await job.settled()
+        await gateway.until(lambda: worker.slots.taken == 0)
 
         assert worker.slots.count == 1
 

@@ -194,6 +194,7 @@ async def test_without_groups_a_job_without_a_thread_stays_outside(
     async with shop.open(threads=1, group=0) as worker:
         await shop.streaming("hold_stock")
         await gateway.offer(HOLD_STOCK, {"sku": "first"}).settled()
+        await gateway.until(lambda: worker.slots.taken == 0)
 
         assert worker.slots.count == 1
 
