@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -16,7 +18,10 @@ from sagaworks.project import Project
 from sagaworks.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from sagaworks.service import Service
+    from sagaworks.testing.servers import Server
 
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108  in it a folder that only this user can read
 
@@ -80,6 +85,71 @@ class SqliteDatabases:
             within = _MEMORY if _MEMORY.is_dir() else None
             self._folder = Path(tempfile.mkdtemp(prefix="sagaworks-test-", dir=within))
         return self._folder / f"{name}.db"
+
+
+class ServerDatabases:
+    """Databases on one server of the session's own, each cloned from a template.
+
+    Args:
+        server: started, and stopped by the caller.
+        project: as in `SqliteDatabases`.
+    """
+
+    def __init__(self, server: Server, project: Project | None) -> None:
+        """Make nothing yet."""
+        self._server = server
+        self._project = project
+        self._templates: dict[str, str] = {}
+        self._numbers = count(1)
+        self._used: list[str] = []
+
+    def fresh(self, service: Service) -> str:
+        """See `Databases`."""
+        template = self._templates.get(service.name)
+        if template is None:
+            template = f"{service.name}_template"
+            self._server.create_database(template)
+            make_tables(service.name, self._server.admin_url(template), self._project)
+            self._templates[service.name] = template
+        name = f"{service.name}_{next(self._numbers)}"
+        self._server.create_database(name, template)
+        self._used.append(name)
+        return self._server.admin_url(name)
+
+    def drop(self) -> None:
+        """See `Databases`."""
+        for name in self._used:
+            self._server.drop_database(name)
+        self._used.clear()
+
+    def close(self) -> None:
+        """See `Databases`."""
+        for name in self._templates.values():
+            self._server.drop_database(name)
+        self._templates.clear()
+
+
+@contextmanager
+def databases_on(
+    kind: str, project: Project | None, note: Callable[[str], None]
+) -> Iterator[Databases]:
+    """Give the databases that ``--zeebe-database`` names; a server ends with the session.
+
+    Raises:
+        ServersUnavailableError: this machine can't have that server; says why.
+    """
+    if kind == "sqlite":
+        databases = SqliteDatabases(project)
+        try:
+            yield databases
+        finally:
+            databases.close()
+        return
+    from sagaworks.testing.servers import MariaDB, PostgreSQL  # noqa: PLC0415  SQLite needs none
+
+    wanted: type[Server] = PostgreSQL if kind == "postgresql" else MariaDB
+    with wanted.started(fast=True, on_note=note) as server:
+        yield ServerDatabases(server, project)  # they go with the server
 
 
 def make_tables(service_name: str, url: str, project: Project | None) -> None:

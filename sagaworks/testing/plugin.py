@@ -31,6 +31,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "several of them with commas between",
     )
     group.addoption(
+        "--zeebe-database",
+        choices=("sqlite", "postgresql", "mariadb"),
+        default="sqlite",
+        help="where the databases of services under test are: a server is started for the session",
+    )
+    group.addoption(
         "--zeebe-receiver",
         metavar="PORT",
         type=int,
@@ -129,15 +135,19 @@ def zeebe_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def zeebe_databases(zeebe_project: Project | None) -> Iterator[Databases]:
+def zeebe_databases(
+    pytestconfig: pytest.Config, zeebe_project: Project | None
+) -> Iterator[Databases]:
     """Where the databases of services under test come from; override it for your own."""
-    from sagaworks.testing.databases import SqliteDatabases  # noqa: PLC0415
+    from sagaworks.testing.databases import databases_on  # noqa: PLC0415
+    from sagaworks.testing.servers import ServersUnavailableError  # noqa: PLC0415
 
-    databases = SqliteDatabases(zeebe_project)
+    kind = pytestconfig.getoption("zeebe_database")
     try:
-        yield databases
-    finally:
-        databases.close()
+        with databases_on(kind, zeebe_project, _noting(pytestconfig)) as databases:
+            yield databases
+    except ServersUnavailableError as error:
+        pytest.skip(f"not run: {error}")
 
 
 @pytest.fixture(scope="session")
