@@ -178,6 +178,8 @@ class JobSource:
             self._give_back(reading.result())
             reading = asyncio.ensure_future(call.read())
         reading.cancel()
+        # How it ends is of no interest any more; an error nobody looks at would be logged.
+        await asyncio.gather(reading, return_exceptions=True)
 
     async def _take_in(self, job: Any) -> None:  # noqa: ANN401
         try:

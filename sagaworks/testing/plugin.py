@@ -93,6 +93,7 @@ def _engines(metafunc: pytest.Metafunc) -> list[str]:
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
     """Fail a test whose faults never happened; show what did happen where it fails."""
+    __tracebackhide__ = True
     zeebe = cast("Zeebe | None", pyfuncitem.funcargs.get("zeebe"))
     kind = cast("Kind | None", pyfuncitem.funcargs.get("zeebe_breaks"))
     try:

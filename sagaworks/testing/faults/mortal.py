@@ -27,8 +27,8 @@ _ENDS_WITHIN: Final = 2.0
 """Seconds that a worker whose test is over has to close what it has open."""
 
 
-class DiedError(BaseException):
-    """The worker is dead: nothing of it goes on, so nothing catches this."""
+class DiedError(asyncio.CancelledError):
+    """The worker is dead: nothing of it goes on, so nothing catches this, nor logs it."""
 
 
 class Life:
@@ -146,7 +146,7 @@ class Mortal:
             life.running = asyncio.get_running_loop().create_task(worker.run(stop), context=context)
             try:
                 return await life.running
-            except (DiedError, asyncio.CancelledError):
+            except asyncio.CancelledError:
                 if not life.is_over:
                     await asyncio.wait({life.running}, timeout=_ENDS_WITHIN)
                     raise
