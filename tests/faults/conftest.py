@@ -10,9 +10,14 @@ from sagaworks.testing.faults import Faults
 from tests.runtime.shop import Shop, new_shop
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="session", autouse=True)
+async def one_loop(anyio_backend: str) -> None:
+    """Keep one event loop for all tests: gRPC tells it of calls that end a moment after theirs."""
 
 
 @pytest.fixture

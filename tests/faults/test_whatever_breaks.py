@@ -8,24 +8,9 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from sagaworks.testing.faults.kinds import kinds
+from tests.faults.diagrams import ONE_STEP
 
 pytestmark = pytest.mark.engine
-
-DIAGRAM = """
-<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL"
-             xmlns:zeebe="http://camunda.org/schema/zeebe/1.0" targetNamespace="test">
-  <process id="hold" isExecutable="true">
-    <startEvent id="begin"><outgoing>f1</outgoing></startEvent>
-    <serviceTask id="hold_stock">
-      <extensionElements><zeebe:taskDefinition type="shop.hold_stock"/></extensionElements>
-      <incoming>f1</incoming><outgoing>f2</outgoing>
-    </serviceTask>
-    <endEvent id="held"><incoming>f2</incoming></endEvent>
-    <sequenceFlow id="f1" sourceRef="begin" targetRef="hold_stock"/>
-    <sequenceFlow id="f2" sourceRef="hold_stock" targetRef="held"/>
-  </process>
-</definitions>
-"""
 
 OF_PLAIN_PYZEEBE = f'''
 import asyncio
@@ -36,7 +21,7 @@ from pyzeebe import Job, ZeebeWorker
 
 from sagaworks.testing import whatever_breaks
 
-DIAGRAM = """{DIAGRAM}"""
+DIAGRAM = """{ONE_STEP}"""
 pytestmark = pytest.mark.anyio
 
 

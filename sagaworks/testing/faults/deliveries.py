@@ -12,6 +12,9 @@ from sagaworks.testing.faults.jobs import Delivery, Report, SeenJob
 _TOGETHER: Final = 0.01
 """Seconds after which nothing more counts as having come together with a saga's last job."""
 
+_UNDO_TOGETHER: Final = 0.1
+"""The same for undos, which mostly aren't alone: the engine starts all of them at once."""
+
 _LOOK_AGAIN: Final = 0.005
 
 _ITS_TURN: Final = 0.5
@@ -182,7 +185,9 @@ class Shuffle(Fault):
         with self.wire.changed:
             group = self._together.setdefault(saga, [])
             group.append((delivery, pass_on))
-            self.wire.later.call(_TOGETHER, partial(self._let_go, saga, len(group)))
+            undoes = delivery.job.type in self.wire.undos
+            pause = _UNDO_TOGETHER if undoes else _TOGETHER
+            self.wire.later.call(pause, partial(self._let_go, saga, len(group)))
 
     def _let_go(self, saga: int, come: int) -> None:
         with self.wire.changed:

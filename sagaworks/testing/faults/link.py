@@ -51,6 +51,16 @@ class Link(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc ships no types
         self._wire = wire
         self._mailboxes: dict[str, Outlet] = {}
         self._is_cut = False
+        self._streaming = {
+            "StreamActivatedJobs": self._answer_stream,
+            "ActivateJobs": self._answer_poll,
+        }
+        self._answering = {
+            **{method: self._reporting(method) for method in _REPORTS},
+            **{method: self._naming(method) for method in _OF_A_JOB},
+            "CancelProcessInstance": self._cancelling(),
+            "DeployResource": self._deploying(),
+        }
         self._pool = ThreadPoolExecutor(_CALLS, thread_name_prefix="faults-link")
         self._server = grpc.server(self._pool, handlers=(self,), options=UNLIMITED)
         self.address = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
@@ -75,17 +85,10 @@ class Link(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc ships no types
         """Return what answers a call of this method; gRPC asks."""
         path = handler_call_details.method
         method = path.removeprefix(f"/{SERVICE}/")
-        if method == "StreamActivatedJobs":
-            return grpc.unary_stream_rpc_method_handler(self._answer_stream)
-        if method == "ActivateJobs":
-            return grpc.unary_stream_rpc_method_handler(self._answer_poll)
-        if method in _REPORTS:
-            return grpc.unary_unary_rpc_method_handler(self._reporting(method))
-        if method in _OF_A_JOB:
-            return grpc.unary_unary_rpc_method_handler(self._naming(method))
-        if method == "CancelProcessInstance":
-            return grpc.unary_unary_rpc_method_handler(self._cancelling(path))
-        return grpc.unary_unary_rpc_method_handler(self._passing(path))
+        if method in self._streaming:
+            return grpc.unary_stream_rpc_method_handler(self._streaming[method])
+        answer = self._answering.get(method) or self._passing(path)
+        return grpc.unary_unary_rpc_method_handler(answer)
 
     def _passing(self, path: str) -> Callable[[bytes, Any], bytes]:
         def answer(request: bytes, context: Any) -> bytes:  # noqa: ANN401
@@ -109,14 +112,24 @@ class Link(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc ships no types
 
         return answer
 
-    def _cancelling(self, path: str) -> Callable[[bytes, Any], bytes]:
-        passing = self._passing(path)
+    def _cancelling(self) -> Callable[[bytes, Any], bytes]:
+        passing = self._passing(f"/{SERVICE}/CancelProcessInstance")
 
         def answer(request: bytes, context: Any) -> bytes:  # noqa: ANN401
             reply = passing(request, context)
             saga = pb.CancelProcessInstanceRequest.FromString(request).processInstanceKey
             self._wire.cancelled(saga)
             return reply
+
+        return answer
+
+    def _deploying(self) -> Callable[[bytes, Any], bytes]:
+        passing = self._passing(f"/{SERVICE}/DeployResource")
+
+        def answer(request: bytes, context: Any) -> bytes:  # noqa: ANN401
+            for resource in pb.DeployResourceRequest.FromString(request).resources:
+                self._wire.deployed(resource.name, resource.content)
+            return passing(request, context)
 
         return answer
 

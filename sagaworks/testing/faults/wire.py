@@ -5,12 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 import grpc
 from pyzeebe.proto import gateway_pb2 as pb
 
+from sagaworks.diagram import read_diagram
+from sagaworks.errors import ContractError
 from sagaworks.testing.faults.engine import Engine
 from sagaworks.testing.faults.fault import Act, Answered, Fault, PassOn
 from sagaworks.testing.faults.jobs import Delivery, Report, SeenJob
@@ -32,6 +36,7 @@ class Wire:
         changed: the lock of all that is waited for here; notified of every change.
         jobs: every job seen, by each key that a worker knows it by.
         later: for what happens after a time.
+        undos: the job types of the compensations in diagrams deployed over this wire.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -39,6 +44,7 @@ class Wire:
         self.changed = threading.Condition(threading.RLock())
         self.jobs: dict[int, SeenJob] = {}
         self.later = Later()
+        self.undos: set[str] = set()
         self._begun = time.monotonic()
         self._faults: list[Fault] = []
         self._links: list[Link] = []
@@ -185,6 +191,12 @@ class Wire:
         """Wait until `condition` holds; say whether it does."""
         with self.changed:
             return bool(self.changed.wait_for(condition, seconds))
+
+    def deployed(self, name: str, content: bytes) -> None:
+        """Learn from a diagram which jobs undo something."""
+        with suppress(ContractError):
+            tasks = read_diagram(Path(name), content).tasks.values()
+            self.undos |= {task.job_type for task in tasks if task.is_compensation}
 
     def cancelled(self, process_instance: int) -> None:
         """Tell the faults that a saga was cancelled."""
