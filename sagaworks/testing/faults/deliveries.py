@@ -12,12 +12,12 @@ from sagaworks.testing.faults.jobs import Delivery, Report, SeenJob
 _TOGETHER: Final = 0.01
 """Seconds after which nothing more counts as having come together with a saga's last job."""
 
-_UNDO_TOGETHER: Final = 0.1
-"""The same for undos, which mostly aren't alone: the engine starts all of them at once."""
+_UNDOS_TOGETHER: Final = 2.0
+"""The same where the diagram says that more undos must be on their way."""
 
 _LOOK_AGAIN: Final = 0.005
 
-_ITS_TURN: Final = 0.5
+_ITS_TURN: Final = 2.0
 """Seconds after which the next one of them goes, though the one before isn't done."""
 
 _DONE_WITHIN: Final = 0.5
@@ -185,8 +185,7 @@ class Shuffle(Fault):
         with self.wire.changed:
             group = self._together.setdefault(saga, [])
             group.append((delivery, pass_on))
-            undoes = delivery.job.type in self.wire.undos
-            pause = _UNDO_TOGETHER if undoes else _TOGETHER
+            pause = _UNDOS_TOGETHER if self.wire.awaits_more_undos(delivery.job) else _TOGETHER
             self.wire.later.call(pause, partial(self._let_go, saga, len(group)))
 
     def _let_go(self, saga: int, come: int) -> None:

@@ -13,7 +13,7 @@ from typing import Final
 import grpc
 from pyzeebe.proto import gateway_pb2 as pb
 
-from sagaworks.diagram import read_diagram
+from sagaworks.diagram import EVERYTHING, read_diagram
 from sagaworks.errors import ContractError
 from sagaworks.testing.faults.engine import Engine
 from sagaworks.testing.faults.fault import Act, Answered, Fault, PassOn
@@ -36,7 +36,8 @@ class Wire:
         changed: the lock of all that is waited for here; notified of every change.
         jobs: every job seen, by each key that a worker knows it by.
         later: for what happens after a time.
-        undos: the job types of the compensations in diagrams deployed over this wire.
+        undone_at_once: in diagrams deployed over this wire whose throw events undo everything, the
+            job types of the compensations and of what they undo.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -44,7 +45,7 @@ class Wire:
         self.changed = threading.Condition(threading.RLock())
         self.jobs: dict[int, SeenJob] = {}
         self.later = Later()
-        self.undos: set[str] = set()
+        self.undone_at_once: dict[str, str] = {}
         self._begun = time.monotonic()
         self._faults: list[Fault] = []
         self._links: list[Link] = []
@@ -193,10 +194,27 @@ class Wire:
             return bool(self.changed.wait_for(condition, seconds))
 
     def deployed(self, name: str, content: bytes) -> None:
-        """Learn from a diagram which jobs undo something."""
+        """Learn from a diagram which jobs come at once to undo others."""
         with suppress(ContractError):
-            tasks = read_diagram(Path(name), content).tasks.values()
-            self.undos |= {task.job_type for task in tasks if task.is_compensation}
+            diagram = read_diagram(Path(name), content)
+            if {*diagram.throws.values()} == {EVERYTHING}:
+                for task in diagram.tasks.values():
+                    if task.undoes in diagram.tasks:
+                        undone = diagram.tasks[task.undoes].job_type
+                        self.undone_at_once[task.job_type] = undone
+
+    def awaits_more_undos(self, undo: SeenJob) -> bool:
+        """Say whether the engine is about to hand out more undos together with this one."""
+        if undo.type not in self.undone_at_once:
+            return False
+        of_saga = [
+            job for job in self.jobs.values() if job.process_instance == undo.process_instance
+        ]
+        come = {job.type for job in of_saga}
+        done = {job.type for job in of_saga if "CompleteJob OK" in job.reports}
+        return any(
+            step in done and handler not in come for handler, step in self.undone_at_once.items()
+        )
 
     def cancelled(self, process_instance: int) -> None:
         """Tell the faults that a saga was cancelled."""
