@@ -171,15 +171,16 @@ class JobSource:
     async def _give_back_pushed(self, call: Any, reading: asyncio.Future[Any]) -> None:  # noqa: ANN401
         """Give back the jobs that were pushed before the stream is closed."""
         until = time.monotonic() + _READ_ON_AT_MOST
-        while time.monotonic() < until:
-            done, _ = await asyncio.wait({reading}, timeout=_READ_ON)
-            if not done or reading.exception() or reading.result() is grpc.aio.EOF:
-                break
-            self._give_back(reading.result())
-            reading = asyncio.ensure_future(call.read())
-        reading.cancel()
-        # How it ends is of no interest any more; an error nobody looks at would be logged.
-        await asyncio.gather(reading, return_exceptions=True)
+        try:
+            while time.monotonic() < until:
+                done, _ = await asyncio.wait({reading}, timeout=_READ_ON)
+                if not done or reading.exception() or reading.result() is grpc.aio.EOF:
+                    break
+                self._give_back(reading.result())
+                reading = asyncio.ensure_future(call.read())
+        finally:
+            reading.add_done_callback(_end_unheard)
+            reading.cancel()
 
     async def _take_in(self, job: Any) -> None:  # noqa: ANN401
         try:
@@ -231,3 +232,9 @@ class JobSource:
         if reason != self.reason:
             logger.warning("{}; trying on", reason)
         self.reason = reason
+
+
+def _end_unheard(reading: asyncio.Future[Any]) -> None:
+    # How it ends is of no interest any more; an error that nobody looks at would be logged.
+    if not reading.cancelled():
+        reading.exception()
