@@ -33,13 +33,11 @@ def upgrade(
 def create(
     service: Annotated[str, typer.Argument(help="The service, such as inventory.")],
     admin: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="URL of who may create databases and roles; asked for if not given.",
-            prompt="URL of the server's administrator",
-            hide_input=True,
+            metavar="URL", help="Who may create databases and roles; asked for if not given."
         ),
-    ],
+    ] = None,
 ) -> None:
     """Make a service's database on a server, and its two roles, as its two URLs name them.
 
@@ -53,7 +51,8 @@ def create(
     name = project.service(service).name
     if name not in settings.owner_urls:
         raise typer.BadParameter(f"{name.upper()}_OWNER_URL isn't set", param_hint="SERVICE")
-    make(admin, settings.owner_urls[name], settings.database_url(name))
+    administrator = admin or typer.prompt("URL of the server's administrator", hide_input=True)
+    make(administrator, settings.owner_urls[name], settings.database_url(name))
     typer.echo(f"next: sagaworks db upgrade {name}")
 
 

@@ -2,6 +2,7 @@
 
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -346,6 +347,24 @@ class ServerContract:
 
         assert len(tries) == 1
         assert world.rows == []
+
+    @pytest.mark.parametrize(
+        "statement",
+        [
+            "UPDATE shelf SET available = 'secret-lamp'",
+            "INSERT INTO shelf SELECT 'secret-lamp', 1 UNION ALL SELECT 'secret-lamp', 2",
+            "SELECT nothing 'secret-lamp' more",
+        ],
+    )
+    def test_no_error_of_the_server_tells_a_value(self, world: World, statement: str) -> None:
+        world.stock()
+
+        with pytest.raises(DBAPIError) as raised:
+            world.deliver(take("tell", lambda session: session.execute(text(statement))))
+
+        # The statement itself is code.
+        told = "".join(traceback.format_exception(raised.value)).replace(statement, "")
+        assert "secret" not in told
 
     # Lost connections.
 

@@ -203,11 +203,40 @@ def test_what_is_no_database_url_is_refused_by_the_name_of_its_variable(
     [
         ("sqlite:///shop.db", "sqlite:///shop.db"),
         ("postgresql://a:x@DB/shop", "postgresql+psycopg://b:y@db/shop"),
+        ("postgresql://a:x@db/shop", "postgres://b@db:5432/shop?sslmode=require"),
+        ("mariadb://a@localhost/shop", "mysql+pymysql://b@127.0.0.1:3306/shop"),
+        ("postgresql://shop@[::1]/", "postgresql://b@localhost/shop"),
     ],
 )
 def test_two_services_in_one_database_are_refused(project: Project, one: str, other: str) -> None:
     with pytest.raises(ConfigurationError, match="orders and stock would share one database"):
         Settings.load({"ORDERS_DATABASE_URL": one, "STOCK_DATABASE_URL": other}, project)
+
+
+@pytest.mark.parametrize(
+    "one, other",
+    [
+        ("postgresql://a@db/shop", "postgresql://a@db/stock"),
+        ("postgresql://a@db/shop", "postgresql://a@db:5433/shop"),
+        ("postgresql://a@db/shop", "postgresql://a@other/shop"),
+        ("postgresql://a@db/shop", "mariadb://a@db/shop"),
+        ("mariadb://a@db/shop", "mariadb://a@db/Shop"),
+    ],
+)
+def test_two_databases_of_one_server_are_two(project: Project, one: str, other: str) -> None:
+    Settings.load({"ORDERS_DATABASE_URL": one, "STOCK_DATABASE_URL": other}, project)
+
+
+def test_an_owners_url_is_read_and_kept_out_of_the_repr(project: Project) -> None:
+    settings = Settings.load({"STOCK_OWNER_URL": "postgresql://owner:hunter3@db/stock"}, project)
+
+    assert settings.owner_urls == {"stock": "postgresql://owner:hunter3@db/stock"}
+    assert "hunter3" not in repr(settings)
+
+
+def test_a_misspelt_service_in_an_owners_url_is_noticed(project: Project) -> None:
+    with pytest.raises(ConfigurationError, match="did you mean ORDERS_OWNER_URL"):
+        Settings.load({"ORDRES_OWNER_URL": "postgresql://owner@db/orders"}, project)
 
 
 def test_a_service_pointed_at_the_default_file_of_another_is_refused(project: Project) -> None:
