@@ -1,18 +1,18 @@
 """The rounds of a run: every subject once in each, in another order each time."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from bench.errors import BenchError
 from bench.live import Live
 from bench.measuring import Measuring, Pace
 from bench.results import Results
 from bench.rows import Row
 from bench.stage import Stage
 from bench.subjects.listed import BY_NAME, Subject
+from sagaworks import SagaworksError
 
 START_AND_END: Final = 5.0
 """Seconds that a subject takes beside its loads: processes, first saga, books, a quiet engine."""
@@ -86,22 +86,25 @@ class Rounds:
         if self.plan.warm_up:
             self.live.doing("warming the engine up", self.plan.warm_up + START_AND_END)
             pace = replace(self.plan.pace, seconds=self.plan.warm_up)
-            self._measure(BY_NAME["no-op"], pace, 0)
+            self._measured(BY_NAME["no-op"], pace, 0)
 
-    def _one(self, subject: Subject, number: int) -> Iterator[Row]:
+    def _one(self, subject: Subject, number: int) -> list[Row]:
         what = f"round {number} of {self.plan.rounds}: {subject.name}"
         self.live.doing(what, self.plan.seconds_of(subject))
-        try:
-            rows = self._measure(subject, self.plan.pace, number)
-        except BenchError as error:
-            self.results.failures.append(f"round {number}, {subject.name}: {error}")
-            self.live.say(self.results.failures[-1])
-            return
+        rows = self._measured(subject, self.plan.pace, number)
         for row in rows:
             self.live.measured(row)
-        yield from rows
+        return rows
 
-    def _measure(self, subject: Subject, pace: Pace, number: int) -> list[Row]:
+    def _measured(self, subject: Subject, pace: Pace, number: int) -> list[Row]:
+        """Measure it; a failure is noted, and the run goes on with the next."""
         self.runs += 1
-        # A run's names are its own, also over restarts of the benchmark on one engine's data.
-        return Measuring(self.stage, subject, pace, f"r{self.runs}").run(number)
+        # A name of its own for each run: nothing left behind reaches the next.
+        measuring = Measuring(self.stage, subject, pace, f"r{self.runs}")
+        try:
+            return measuring.run(number)
+        except SagaworksError as error:
+            self.stage.check()
+            self.results.failures.append(f"round {number}, {subject.name}: {error}")
+            self.live.say(self.results.failures[-1])
+            return []

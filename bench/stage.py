@@ -95,6 +95,17 @@ class Stage:
             _keep_log_short(child)
         self.children.stop(ENDS_WITHIN, last="")
 
+    def check(self) -> None:
+        """Return if engine and database server run.
+
+        Raises:
+            BenchError: one of them has ended.
+        """
+        if engine.status(self.settings) is None:
+            raise BenchError(f"the engine has ended; its logs are in {self.folder / 'engine'}")
+        if not self.databases.server.processes():
+            raise BenchError(f"PostgreSQL has ended; see {self.databases.server.log}")
+
     def stop(self) -> None:
         """End everything."""
         self.leave()

@@ -9,8 +9,8 @@ from loguru import logger
 
 from sagaworks.ledger.points import Point, reached
 
-PAUSE: Final = 0.25
-"""Seconds between two batches."""
+PAUSE: Final = 1.0
+"""Seconds between two batches: a transaction for each, whose cost the sagas share."""
 
 _LARGEST: Final = 500
 
