@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from sagaworks.engine.java import find_java
 from sagaworks.settings import Settings
 from sagaworks.testing import embedded
 from sagaworks.testing.embedded import jars
+from sagaworks.testing.embedded.archive import ClassArchive
+from sagaworks.testing.embedded.child import Child
 
 pytestmark = pytest.mark.engine
 
@@ -80,3 +83,33 @@ def test_each_jar_is_locked_with_its_checksum() -> None:
 
     assert [jar for jar in locked if not re.fullmatch("[0-9a-f]{64}", jar.sha256)] == []
     assert jars.VERSION in {jar.version for jar in locked if jar.group == "io.camunda"}
+
+
+def test_a_start_cache_is_written_at_the_first_end_and_used_from_then_on(tmp_path: Path) -> None:
+    cache = Settings.load({}).engine_cache
+    java, path = find_java(cache), jars.class_path(cache, lambda _: None)
+    archive = ClassArchive.of(tmp_path, java, path)
+    first = Child(java, path, archive)
+    first.ask("stop")
+
+    first.close()
+
+    assert archive.file.exists()
+    assert archive.options() == [f"-XX:SharedArchiveFile={archive.file}"]
+    second = Child(java, path, archive)
+    assert second.ask("stop") == ""
+    second.close()
+    assert [*archive.file.parent.iterdir()] == [archive.file]
+
+
+def test_a_start_cache_that_is_damaged_is_passed_over(tmp_path: Path) -> None:
+    cache = Settings.load({}).engine_cache
+    java, path = find_java(cache), jars.class_path(cache, lambda _: None)
+    archive = ClassArchive.of(tmp_path, java, path)
+    archive.file.parent.mkdir()
+    archive.file.write_bytes(b"damaged")
+
+    child = Child(java, path, archive)
+
+    assert child.ask("stop") == ""
+    child.close()

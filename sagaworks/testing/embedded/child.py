@@ -17,6 +17,8 @@ from sagaworks.errors import EngineError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from sagaworks.testing.embedded.archive import ClassArchive
+
 # Measured: starts fastest, and stays below 350 MB with the records of hundreds of sagas.
 _JAVA_OPTIONS: Final = (
     "-Xmx192m",
@@ -32,6 +34,7 @@ _JAVA_OPTIONS: Final = (
     "-Dio.netty.tryReflectionSetAccessible=false",
 )
 _ANSWER_SECONDS: Final = 60.0
+_END_SECONDS: Final = 30.0  # of which all but a moment is for the archive, once
 _LAST_WORDS: Final = 3
 _OUT_OF_MEMORY: Final = 3
 _NOISE: Final = ("WARNING: ",)
@@ -47,14 +50,16 @@ class Child:
         pid: of the process.
     """
 
-    def __init__(self, java: Java, class_path: str) -> None:
+    def __init__(self, java: Java, class_path: str, archive: ClassArchive | None = None) -> None:
         """Start the process; it has no engine yet.
 
         It ends with this process, however that ends: its standard input closes then.
         """
         self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  as long as the process
+        self._archive = archive
+        options = [*_JAVA_OPTIONS, *(archive.options() if archive else [])]
         self._process = subprocess.Popen(
-            [str(java.executable), *_JAVA_OPTIONS, "-cp", class_path, "EngineHost"],
+            [str(java.executable), *options, "-cp", class_path, "EngineHost"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._said,
@@ -129,10 +134,12 @@ class Child:
             if self._process.stdin:
                 self._process.stdin.close()
         try:
-            self._process.wait(5)
+            self._process.wait(_END_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        if self._archive and self._process.returncode == 0:
+            self._archive.keep()
         self._reader.join(5)
         if self._process.stdout:
             self._process.stdout.close()

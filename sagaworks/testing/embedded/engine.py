@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from sagaworks.engine.java import find_java
+from sagaworks.testing.embedded.archive import ClassArchive
 from sagaworks.testing.embedded.child import Child
 from sagaworks.testing.embedded.jars import class_path
 
@@ -54,7 +55,8 @@ class EmbeddedEngine:
         """
         if self._child is None or not self._child.is_alive():
             self.close()
-            self._child = Child(find_java(self._cache), class_path(self._cache, self._note))
+            java, path = find_java(self._cache), class_path(self._cache, self._note)
+            self._child = Child(java, path, ClassArchive.of(self._cache, java, path))
         child, self._moved = self._child, 0
         return child.start(
             feed.take, feed.take_stream, on_end=lambda: feed.break_off(child.last_words)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +74,21 @@ def class_path(cache: Path, note: Callable[[str], None]) -> str:
         with exclusive(cache / "jars.lock", lambda: note("another process fetches the engine")):
             if missing := _missing(jars, folder):
                 _fetch_all(missing, folder, note)
-    return ":".join([str(_HOST), *(str(folder / jar.file_name) for jar in jars)])
+    return ":".join([str(_host_jar(folder)), *(str(folder / jar.file_name) for jar in jars)])
+
+
+def _host_jar(folder: Path) -> Path:
+    """Our own classes as a jar, made once for each content: a start cache takes jars only."""
+    classes = {file.name: file.read_bytes() for file in sorted(_HOST.glob("*.class"))}
+    digest = hashlib.sha256(repr(classes).encode()).hexdigest()[:8]
+    jar = folder / f"host-{digest}.jar"
+    if not jar.exists():
+        draft = jar.with_suffix(f".{os.getpid()}")
+        with zipfile.ZipFile(draft, "w") as archive:
+            for name, content in classes.items():
+                archive.writestr(zipfile.ZipInfo(name), content)
+        draft.replace(jar)
+    return jar
 
 
 def _missing(jars: list[Jar], folder: Path) -> list[Jar]:
