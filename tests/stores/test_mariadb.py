@@ -1,10 +1,14 @@
 """The ledger's contracts on MariaDB, and what is MariaDB's own."""
 
+import socket
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import MetaData, Table, delete
 
 from sagaworks.ledger.guards import SAGAS
-from sagaworks.testing.servers import Server
+from sagaworks.ledger.store import Store
+from sagaworks.testing.servers import MariaDB, Server
 from tests.stores.awaiting import AsyncContract, Awaiting
 from tests.stores.faults import FaultContract
 from tests.stores.group import GroupContract
@@ -65,6 +69,16 @@ class TestAwaitedRemoteOnMariaDB(Awaiting, RemoteContract): ...
 
 
 class TestAwaitedFaultsOnMariaDB(Awaiting, FaultContract): ...
+
+
+def test_a_server_that_vanished_without_a_word_is_noticed(mariadb: MariaDB) -> None:
+    store = Store(mariadb.admin_url("mysql"), wait=timedelta(seconds=9))
+    with store.reading() as connection:
+        line = connection.connection.driver_connection._sock
+
+        assert line.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 3
+        assert line.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 9000
+    store.close()
 
 
 class TestServerOnMariaDB(ServerContract):

@@ -237,6 +237,28 @@ def test_upgrade_tells_what_it_applied_and_then_that_there_is_nothing_to_do(
     assert run("db", "upgrade", "--all").out.startswith("stock: is current, nothing to do\n")
 
 
+def test_making_a_database_wants_the_owners_url(project: Path, run: Run) -> None:
+    said = run("db", "create", "stock", "--admin", "postgresql://admin:hunter2@127.0.0.1:9/x")
+
+    assert said.code == 2
+    assert "STOCK_OWNER_URL isn't set" in said.err
+    assert "hunter2" not in said.err
+
+
+def test_a_server_that_can_not_be_reached_is_one_line(
+    project: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STOCK_OWNER_URL", "postgresql://stock_owner:o@127.0.0.1:9/stock")
+    monkeypatch.setenv("STOCK_DATABASE_URL", "postgresql://stock_worker:w@127.0.0.1:9/stock")
+
+    said = run("db", "create", "stock", "--admin", "postgresql://admin:hunter2@127.0.0.1:9/x")
+
+    assert said.code == 1
+    assert "refused" in said.err
+    assert said.err.count("\n") == 1
+    assert "hunter2" not in said.err
+
+
 def test_upgrade_of_an_unknown_service_lists_the_known_ones(run: Run, project: Path) -> None:
     said = run("db", "upgrade", "orders")
 

@@ -2,6 +2,7 @@
 
 import math
 import re
+import socket
 from datetime import timedelta
 from typing import Any, ClassVar, Final
 
@@ -62,11 +63,12 @@ class MariaDB(Database):
     def prepare(self, connection: Any) -> None:  # noqa: ANN401  a DBAPI connection
         """Set the isolation the ledger decides in, and let the server end what waits or idles."""
         wait, idle = (max(1, math.ceil(t.total_seconds())) for t in (self.wait, self.idle))
+        _keep_alive(connection, wait)
         cursor = connection.cursor()
+        cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
         cursor.execute(
-            "SET SESSION tx_isolation = 'READ-COMMITTED',"
             # The second is for changes of a table, and a day by default.
-            f" innodb_lock_wait_timeout = {wait}, lock_wait_timeout = {wait},"
+            f"SET SESSION innodb_lock_wait_timeout = {wait}, lock_wait_timeout = {wait},"
             f" idle_transaction_timeout = {idle},"
             # What is too long for its column is an error, not cut.
             " sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')"
@@ -118,6 +120,19 @@ _COLLATIONS: Final = text(
     " WHERE table_schema = database() AND table_name LIKE 'sagaworks\\_%'"
     " AND collation_name IS NOT NULL"
 )
+
+
+def _keep_alive(connection: Any, wait: int) -> None:  # noqa: ANN401  PyMySQL's
+    """Have a server that vanished without a word noticed: PyMySQL has no option for it."""
+    line: socket.socket | None = getattr(connection, "_sock", None)
+    if line is None or line.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    often = max(1, wait // 3)
+    options = {"TCP_KEEPIDLE": often, "TCP_KEEPINTVL": often, "TCP_KEEPCNT": 2}
+    for name, value in {**options, "TCP_USER_TIMEOUT": wait * 1000}.items():
+        # What this system doesn't have stays as it is.
+        if hasattr(socket, name):
+            line.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _setting(connection: Connection, name: str) -> str:
