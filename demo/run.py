@@ -1,6 +1,5 @@
 """The demo from its first process to its last line."""
 
-import asyncio
 import os
 import shlex
 import sys
@@ -63,6 +62,7 @@ def keep_up(system: System, seed: int) -> int:
 @contextmanager
 def _stopped_in_the_end(system: System) -> Iterator[None]:
     interrupts = Interrupts(system.kill)
+    system.run = interrupts.run
     finished = False
     try:
         yield
@@ -77,8 +77,8 @@ def _stopped_in_the_end(system: System) -> Iterator[None]:
 def _place(system: System, plan: Plan, readings: Readings) -> None:
     placing = Placing(plan, system.settings, readings, check=system.check)
     with showing(system.console) as show:
-        progress = asyncio.run(placing.run(show))
-    system.console.print(draw(progress))
+        system.run(placing.run(show))
+    system.console.print(draw(placing.progress))
 
 
 def _show_books(console: Console, plan: Plan, readings: Readings) -> bool:

@@ -3,7 +3,8 @@
 import asyncio
 import os
 import time
-from typing import Final
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
 
 from rich.console import Console
 
@@ -55,6 +56,7 @@ class System:
         self.engine_seen = time.monotonic()
         self.servers = Servers(home.servers, self.settings.engine_cache, self._note_of_servers)
         self.databases = databases
+        self.run: Callable[[Coroutine[Any, Any, object]], object] = asyncio.run
         self.children = Children(home.folder, self.environ, project.root)
 
     def reach(self) -> None:
@@ -152,7 +154,7 @@ class System:
             async with connect(self.settings) as gateway:
                 await gateway.deploy(self.project.diagram_files())
 
-        asyncio.run(deploy())
+        self.run(deploy())
 
     def _note(self, note: str) -> None:
         text = f"  {'engine':<10}{note}"
