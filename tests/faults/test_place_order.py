@@ -11,6 +11,7 @@ from demo.carrier_stub import NOWHERE, Carrier, Server
 from models.inventory import Stock
 from models.payments import Card
 from sagaworks.testing import Zeebe, whatever_breaks
+from sagaworks.testing.faults.kinds import Kind
 from workers.inventory import books as stock_books
 from workers.inventory import inventory
 from workers.orders import orders
@@ -69,8 +70,21 @@ def test_an_order_takes_its_money_and_goods_once(shop: Zeebe, carrier: Carrier) 
     assert (carrier.books()["booked"], carrier.books()["cancelled"]) == (1, 0)
 
 
+NOT_OF_EACH_JOB = {
+    "nothing",
+    "dies-after-the-claim",
+    "dies-after-the-effect",
+    "dies-before-the-call",
+    "dies-after-the-call",
+    "dies-after-the-mark",
+}
+"""A call has no claim of its own, only a call calls, and marks go in batches."""
+
+
 @whatever_breaks
-def test_an_order_that_nobody_delivers_gives_all_back(shop: Zeebe, carrier: Carrier) -> None:
+def test_an_order_that_nobody_delivers_gives_all_back(
+    shop: Zeebe, carrier: Carrier, zeebe_breaks: Kind
+) -> None:
     saga = shop.run("place_order", **{**ORDER, "address": NOWHERE})
 
     saga.assert_undone("charge_card", "hold_stock", "accept_order")
@@ -81,3 +95,14 @@ def test_an_order_that_nobody_delivers_gives_all_back(shop: Zeebe, carrier: Carr
     assert (stock.available, stock.held, stock.shipped) == (10, 0, 0)
     assert (money.on_cards, money.charges, money.refunds) == (Decimal(100), 1, 1)
     assert carrier.books()["booked"] == 0
+    if zeebe_breaks.name not in NOT_OF_EACH_JOB:
+        assert_each_job_met(shop)
+
+
+def assert_each_job_met(shop: Zeebe) -> None:
+    """Each of the seven jobs has met what breaks; the last one may be about to."""
+    wire = shop.faults.wire
+    [fault] = shop.faults._demanded
+    jobs = {job.key for job in wire.jobs.values()}
+    assert len(jobs) == 7
+    assert wire.wait_for(lambda: fault.happened >= len(jobs), 10), shop.faults.story()
