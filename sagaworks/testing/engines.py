@@ -49,5 +49,8 @@ class EngineUnderTest(Protocol):
     ) -> bool:
         """Wait until `enough` streams are open; at once where the engine doesn't tell."""
 
+    def why_silent(self) -> str | None:
+        """Say what to do if no record has ever come; None if records come."""
+
     def close(self) -> None:
         """End the session."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sagaworks.codec import Json
     from sagaworks.ledger.reader import Told
     from sagaworks.saga import SagaKey
+    from sagaworks.testing.engines import EngineUnderTest
     from sagaworks.testing.feed import Feed
 
 Outcome = Literal["completed", "undone", "cancelled", "incident"]
@@ -78,8 +79,7 @@ class RunningSaga:
         business_key: str,
         process: str,
         feed: Feed,
-        now: Callable[[], int],
-        patience: float,
+        engine: EngineUnderTest,
         ledger: Callable[[str], list[Told]],
         draw: Callable[[RunningSaga], str],
     ) -> None:
@@ -88,8 +88,7 @@ class RunningSaga:
         self.business_key = business_key
         self.process = process
         self._feed = feed
-        self._now = now
-        self._patience = patience
+        self._engine = engine
         self._ledger = ledger
         self._draw = draw
 
@@ -105,7 +104,7 @@ class RunningSaga:
             AssertionError: it does neither; tells the trail so far and what the saga waits for.
             EngineError: the engine is gone.
         """
-        seconds = self._patience if within is None else within
+        seconds = self._engine.patience if within is None else within
         if not self._feed.wait_for(self._rests, seconds):
             raise self.failure(f"has not ended within {seconds:g} s")
         return self
@@ -116,7 +115,7 @@ class RunningSaga:
         Raises:
             AssertionError: it doesn't come there, or ends before.
         """
-        seconds = self._patience if within is None else within
+        seconds = self._engine.patience if within is None else within
 
         def is_there() -> bool:
             return self._has_come_to(element) or self._rests()
@@ -199,7 +198,7 @@ class RunningSaga:
         waiting = (one for one in self._elements() if one.ended is None)
         jobs = [open_jobs[one.key] for one in waiting if one.key in open_jobs]
         dues = [due for due in self._feed.agenda.all() if due.instance == self.key]
-        return [*(_awaited(job, taken) for job in jobs), *describe(dues, self._now())]
+        return [*(_awaited(job, taken) for job in jobs), *describe(dues, self._engine.now())]
 
     # -- assertions
 
@@ -273,6 +272,8 @@ class RunningSaga:
         if told := self.ledger:
             yield "its ledgers: " + ", ".join(f"{t['step']} {t['event']}" for t in told)
         yield f"its picture: {self._draw(self)}"
+        if why := self._engine.why_silent():
+            yield why
 
     def _rests(self) -> bool:
         return self.outcome_so_far is not None

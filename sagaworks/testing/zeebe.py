@@ -305,8 +305,7 @@ class Zeebe:
             business_key,
             process,
             self.feed,
-            self.engine.now,
-            self.engine.patience,
+            self.engine,
             self._ledger,
             self._draw,
         )

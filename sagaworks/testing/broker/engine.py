@@ -105,6 +105,10 @@ class BrokerEngine:
             time.sleep(_ASK_EVERY)
         return True
 
+    def why_silent(self) -> str | None:
+        """Say nothing: its records come by themselves."""
+        return None
+
     def close(self) -> None:
         """Stop the broker and forget its data."""
         if self._receiver:

@@ -90,6 +90,10 @@ class EmbeddedEngine:
         """Wait for what the process tells."""
         return feed.wait_for(lambda: enough(feed.streams()), within)
 
+    def why_silent(self) -> str | None:
+        """Say nothing: its records come by themselves."""
+        return None
+
     def close(self) -> None:
         """End the process."""
         if self._child:
