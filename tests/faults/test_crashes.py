@@ -110,3 +110,24 @@ async def test_a_death_takes_the_other_jobs_in_hand_with_it(
     assert shop.gate.arrived == 2
     assert shop.effects() == ["lamp"]
     assert held.reports[-1] == counted.reports[-1] == ("CompleteJob", "OK")
+
+
+async def test_nothing_of_a_dead_worker_reaches_the_engine(
+    gateway: ScriptedGateway, faults: Faults, shop: Shop
+) -> None:
+    """A worker that merely stops hands back what was pushed to it; a killed one can't."""
+
+    @shop.service.step
+    def hold_stock(session: Session, sku: str) -> StockHeld:
+        return StockHeld(sku=sku, quantity=1)
+
+    shop.settings = shop.settings_with(threads=1)
+    faults.crash(Point.BEGIN)
+    async with mortal_worker(shop, faults):
+        await gateway.until(lambda: gateway.open_streams(HOLD_STOCK))
+        jobs = [gateway.offer(HOLD_STOCK, {"sku": sku}) for sku in ("lamp", "desk", "chair")]
+        for job in jobs:
+            await job.settled()
+
+    said = {call.request.errorMessage for call in gateway.calls_of("FailJob")}
+    assert said == {"a fault test ends its lock"}
