@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +20,8 @@ _FIRES_WITHIN: Final = 10.0
 
 _JOB_TAKES_AT_MOST: Final = 5.0
 """Seconds of real time that a job in hand may take before the clock moves on without it."""
+
+_SETTLES_WITHIN: Final = 60.0
 
 
 class Clock:
@@ -64,7 +67,8 @@ class Clock:
 
     def settle(self) -> None:
         """See `Zeebe.settle`."""
-        while True:
+        until = time.monotonic() + _SETTLES_WITHIN
+        while time.monotonic() < until:
             self._engine.settle()
             seen = self._feed.changes()
             self._feed.wait_for(self._nothing_in_hand, _JOB_TAKES_AT_MOST)
@@ -73,6 +77,9 @@ class Clock:
                 self._feed.changes() == seen
             ):
                 return
+        raise EngineError(
+            f"the engine is still busy after {_SETTLES_WITHIN:g} s: does a saga loop?"
+        )
 
     def _nothing_in_hand(self) -> bool:
         """A job that will soon be taken counts as taken."""

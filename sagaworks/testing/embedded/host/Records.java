@@ -6,6 +6,7 @@ import io.camunda.zeebe.protocol.record.Record;
 import io.camunda.zeebe.protocol.record.RecordType;
 import io.camunda.zeebe.protocol.record.ValueType;
 import io.camunda.zeebe.protocol.record.value.JobBatchRecordValue;
+import io.camunda.zeebe.stream.impl.StreamProcessor;
 import java.util.HashSet;
 import java.util.Set;
 import java.util.concurrent.Semaphore;
@@ -20,19 +21,26 @@ final class Records {
 
   private final RecordStreamSource source;
   private final LogStream log;
+  private final StreamProcessor processor;
   private final Semaphore written = new Semaphore(1);
   private final Set<Long> unanswered = new HashSet<>();
   private volatile boolean leaving;
+  private volatile long passes;
   private long lastChange = System.nanoTime();
   private Thread follower;
 
-  private Records(final RecordStreamSource source, final LogStream log) {
+  private Records(
+      final RecordStreamSource source, final LogStream log, final StreamProcessor processor) {
     this.source = source;
     this.log = log;
+    this.processor = processor;
   }
 
   static Records of(final ZeebeTestEngine engine) throws ReflectiveOperationException {
-    return new Records(engine.getRecordStreamSource(), Inside.of(engine, "logStream"));
+    return new Records(
+        engine.getRecordStreamSource(),
+        Inside.of(engine, "logStream"),
+        Inside.of(engine, "streamProcessor"));
   }
 
   /** Give every event to `told`, and to `gateway` as well, in order. */
@@ -62,6 +70,7 @@ final class Records {
           gateway.accept(record);
         }
       }
+      passes++; // by this thread only
       sleep();
     }
   }
@@ -92,12 +101,26 @@ final class Records {
   /** Wait until each command is answered and nothing but polls was written for a while. */
   void settle(final long quietMillis, final long limitMillis) throws Exception {
     final long end = System.nanoTime() + limitMillis * 1_000_000;
-    while (!isQuiet(quietMillis)) {
+    while (!(hasNothingToDo() && hasToldAll(end) && isQuiet(quietMillis))) {
       if (System.nanoTime() > end) {
         throw new TimeoutException("the engine is busy after " + limitMillis + " ms");
       }
       Thread.sleep(2);
     }
+  }
+
+  private boolean hasNothingToDo() {
+    return processor.hasProcessingReachedTheEnd().join();
+  }
+
+  /** A record written just now may not be read yet: one whole pass has to begin after this. */
+  private boolean hasToldAll(final long end) throws InterruptedException {
+    final long before = passes;
+    while (passes < before + 2 && System.nanoTime() < end) {
+      written.release();
+      Thread.sleep(1);
+    }
+    return passes >= before + 2;
   }
 
   private synchronized boolean isQuiet(final long quietMillis) {
