@@ -1,15 +1,16 @@
 """The ledger's contracts on MariaDB, and what is MariaDB's own."""
 
 import socket
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import MetaData, Table, delete
+from sqlalchemy import Engine
 
-from sagaworks.ledger.guards import SAGAS
 from sagaworks.ledger.store import Store
 from sagaworks.testing.servers import MariaDB, Server
 from tests.stores.awaiting import AsyncContract, Awaiting
+from tests.stores.emptied import empty, shop_on
 from tests.stores.faults import FaultContract
 from tests.stores.group import GroupContract
 from tests.stores.remote import RemoteContract
@@ -17,25 +18,17 @@ from tests.stores.server import ServerContract
 from tests.stores.steps import StepContract
 from tests.stores.takeover import TakeoverContract
 from tests.stores.undo import UndoContract
-from tests.stores.world import migrate
 
 
 @pytest.fixture(scope="session")
-def emptied_database(mariadb) -> str:
-    """A migrated database; to delete rows is faster there than to create a database."""
-    mariadb.drop_database("shop")
-    mariadb.create_database("shop")
-    migrate(mariadb.admin_url("shop"))
-    mariadb.execute(f"DROP TRIGGER {SAGAS.name}", "shop")
-    return "shop"
+def shop(mariadb) -> Iterator[Engine]:
+    with shop_on(mariadb) as engine:
+        yield engine
 
 
 @pytest.fixture
-def database_url(mariadb, emptied_database: str) -> str:
-    with mariadb.connected(emptied_database) as connection:
-        for table in ("sagaworks_ledger", "sagaworks_saga", "shelf", "parcel"):
-            connection.execute(delete(Table(table, MetaData())))
-    return mariadb.admin_url(emptied_database)
+def database_url(shop: Engine) -> str:
+    return empty(shop)
 
 
 class TestStepsOnMariaDB(StepContract): ...

@@ -1,12 +1,13 @@
 """The ledger's contracts on PostgreSQL, and what is PostgreSQL's own."""
 
 from collections.abc import Iterator
-from itertools import count
 
 import pytest
+from sqlalchemy import Engine
 
 from sagaworks.testing.servers import Server
 from tests.stores.awaiting import AsyncContract, Awaiting
+from tests.stores.emptied import empty, shop_on
 from tests.stores.faults import FaultContract
 from tests.stores.group import GroupContract
 from tests.stores.remote import RemoteContract
@@ -14,26 +15,17 @@ from tests.stores.server import ServerContract
 from tests.stores.steps import StepContract
 from tests.stores.takeover import TakeoverContract
 from tests.stores.undo import UndoContract
-from tests.stores.world import migrate
-
-_NUMBERS = count(1)
 
 
 @pytest.fixture(scope="session")
-def empty_database(postgresql) -> str:
-    """A migrated database without rows, which each test gets a copy of."""
-    postgresql.drop_database("shop")
-    postgresql.create_database("shop")
-    migrate(postgresql.admin_url("shop"))
-    return "shop"
+def shop(postgresql) -> Iterator[Engine]:
+    with shop_on(postgresql) as engine:
+        yield engine
 
 
 @pytest.fixture
-def database_url(postgresql, empty_database: str) -> Iterator[str]:
-    name = f"shop_{next(_NUMBERS)}"
-    postgresql.create_database(name, template=empty_database)
-    yield postgresql.admin_url(name)
-    postgresql.drop_database(name)
+def database_url(shop: Engine) -> str:
+    return empty(shop)
 
 
 class TestStepsOnPostgreSQL(StepContract): ...
