@@ -68,6 +68,10 @@ class CommitUnknownError(Exception):
     """COMMIT failed and nobody knows whether it took place; whoever comes next will see."""
 
 
+class TransactionLostError(Exception):
+    """The server has undone the transaction by itself, and a step swallowed its error."""
+
+
 class DatabaseReplacedError(Exception):
     """The database's file isn't the one that was opened."""
 
@@ -109,7 +113,7 @@ def is_lock_wait(error: BaseException) -> bool:
 
 def is_aftermath(error: BaseException) -> bool:
     """Say whether an earlier error, which the step swallowed, has ended the transaction."""
-    if isinstance(error, PendingRollbackError):
+    if isinstance(error, (PendingRollbackError, TransactionLostError)):
         return True
     return isinstance(error, DBAPIError) and _code(error) == _FAILED_TRANSACTION
 

@@ -13,9 +13,10 @@ from sqlmodel import Session
 from sagaworks.errors import ConfigurationError, SagaworksError
 from sagaworks.ledger import tables
 from sagaworks.ledger.databases import database_at
-from sagaworks.ledger.databases.database import ENDED, READS
+from sagaworks.ledger.databases.database import ENDED, LOST, READS
 from sagaworks.ledger.faults import (
     CommitUnknownError,
+    TransactionLostError,
     is_certainly_undone,
     is_denied,
     is_missing_table,
@@ -70,6 +71,7 @@ class Store:
 
         Raises:
             CommitUnknownError: the COMMIT itself failed and may have taken place.
+            TransactionLostError: the server has undone it, and the block didn't say so.
         """
         with self.database.turn, self.engine.connect() as connection:
             self.database.refuse_replaced(self.engine)
@@ -77,6 +79,7 @@ class Store:
             try:
                 with _not_to_be_committed(connection):
                     yield connection
+                _refuse_lost(connection)
             except BaseException:
                 _roll_back(connection, transaction)
                 raise
@@ -142,6 +145,12 @@ class Store:
         if is_denied(error):
             return f"{reason}; `sagaworks db upgrade` grants it, with the owner's URL set"
         return reason
+
+
+def _refuse_lost(connection: Connection) -> None:
+    """Refuse to commit the rest of a transaction whose beginning the server has undone."""
+    if not connection.invalidated and connection.info.get(LOST, False):
+        raise TransactionLostError("a deadlock has undone the transaction, and was swallowed")
 
 
 def _roll_back(connection: Connection, transaction: Transaction) -> None:

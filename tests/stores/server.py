@@ -23,7 +23,7 @@ from sagaworks.step import Step
 from sagaworks.testing.servers import Server
 from tests.stores.shop import Shelf, StockHeld, hold_stock, pack_line
 from tests.stores.steps import LAMP, at_once
-from tests.stores.world import ORDER, TENANT, World, delivery_to
+from tests.stores.world import ORDER, TENANT, Task, World, delivery_to
 
 SHORT = timedelta(seconds=1)
 """The shortest wait that both servers know: MariaDB counts in seconds."""
@@ -248,6 +248,50 @@ class ServerContract:
         # Each took one of both, once: what was taken after the swallowed deadlock is undone.
         assert (world.left("lamp"), world.left("chair")) == (3, 3)
         assert world.states == [(1, State.OPEN)] * 2
+
+    def test_a_deadlock_that_a_compensation_swallows_undoes_nothing_by_halves(
+        self, world: World
+    ) -> None:
+        """Its row stood there before, so that marking it as undone succeeds in any transaction."""
+        world.stock("lamp", 5)
+        world.stock("chair", 5)
+        met = threading.Barrier(2, timeout=10)
+        swallowed: list[str] = []
+
+        def crossed(first: str, second: str) -> tuple[Task, Task]:
+            meet = once(lambda _session: met.wait())
+
+            def take(session: Session) -> StockHeld:
+                return StockHeld(sku=first, quantity=1)
+
+            def put_back(session: Session, held: StockHeld) -> None:
+                change = text("UPDATE shelf SET available = available + 1 WHERE sku = :sku")
+                session.execute(change, {"sku": first})
+                meet(session)
+                try:
+                    session.execute(change, {"sku": second})
+                except DBAPIError:
+                    swallowed.append(held.sku)
+
+            step = Service("shop").step(take)
+            return step, step.compensation(put_back)
+
+        pairs = crossed("lamp", "chair"), crossed("chair", "lamp")
+        for n, (step, _) in enumerate(pairs, start=1):
+            world.deliver(step, saga=f"order-{n}", job=n, instance=n)
+        answers = at_once(
+            *(
+                lambda undo=undo, n=n: world.deliver(
+                    undo, saga=f"order-{n}", job=10 + n, instance=n
+                )
+                for n, (_, undo) in enumerate(pairs, start=1)
+            )
+        )
+
+        assert len(swallowed) == 1
+        assert [answer.outcome for answer in answers] == [Outcome.COMPENSATED] * 2
+        assert (world.left("lamp"), world.left("chair")) == (7, 7)
+        assert world.states == [(1, State.UNDONE)] * 2
 
     def test_a_deadlock_between_two_groups_is_settled_job_by_job(self, world: World) -> None:
         world.stock("lamp", 5)

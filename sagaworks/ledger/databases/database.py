@@ -19,6 +19,9 @@ ASYNC = "async"
 ENDED = "sagaworks_ended"
 """In a pooled connection's info: its last transaction was committed, or rolled back, for sure."""
 
+LOST = "sagaworks_lost"
+"""In a pooled connection's info: the server has undone the transaction by itself."""
+
 
 class Database:
     """A kind of database, and where one of it is.
@@ -91,7 +94,7 @@ class Database:
         """Prepare the engine's connections, and begin its transactions."""
         event.listen(engine, "connect", self._connected)
         event.listen(engine, "begin", self._begun)
-        event.listen(engine, "handle_error", self._quieten)
+        event.listen(engine, "handle_error", self._failed)
 
     def options(self, pool_size: int) -> dict[str, Any]:
         """Return what `create_engine` is told."""
@@ -111,6 +114,13 @@ class Database:
 
     def begin(self, connection: Connection, *, reads: bool) -> None:
         """Begin a transaction, where the driver doesn't by itself."""
+
+    def undoes_all(self, error: BaseException) -> bool:  # noqa: ARG002  most servers then refuse to go on
+        """Say whether the server undoes the whole transaction with a driver's error, and goes on.
+
+        What follows is a transaction of its own then; a step may swallow the error.
+        """
+        return False
 
     def finish_reading(self, connection: Connection) -> None:
         """Make a connection that has read able to write again."""
@@ -139,6 +149,11 @@ class Database:
     def _connected(self, connection: Any, _record: object) -> None:  # noqa: ANN401
         self.prepare(connection)
 
+    def _failed(self, context: ExceptionContext) -> None:
+        if context.connection is not None and self.undoes_all(context.original_exception):
+            context.connection.info[LOST] = True
+        self._quieten(context)
+
     def _quieten(self, context: ExceptionContext) -> None:
         error, wrapped = context.original_exception, context.sqlalchemy_exception
         error.args = self.discreet(error)
@@ -147,5 +162,6 @@ class Database:
             wrapped.args = (f"({kind.__module__}.{kind.__name__}) {error}", *wrapped.args[1:])
 
     def _begun(self, connection: Connection) -> None:
-        connection.info.pop(ENDED, None)
+        for told in (ENDED, LOST):
+            connection.info.pop(told, None)
         self.begin(connection, reads=connection.get_execution_options().get(READS, False))

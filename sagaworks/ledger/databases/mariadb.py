@@ -20,6 +20,10 @@ _CONNECT_SECONDS: Final = 5
 _TELLING: Final = frozenset({1062, 1064, 1292, 1366, 1411, 1525})
 """Errors whose text has a value, or a piece of the statement with its values."""
 
+_DEADLOCK: Final = 1213
+"""With it InnoDB undoes the whole transaction; the next statement begins another
+(mariadb.com/kb/en/innodb-lock-modes)."""
+
 _VALUE: Final = re.compile(r"'.*'(?= for | at line |$)", re.DOTALL)
 
 _DURABLE: Final = {"innodb_flush_log_at_trx_commit": "1", "innodb_doublewrite": "ON"}
@@ -59,6 +63,10 @@ class MariaDB(Database):
         if number not in _TELLING or not texts:
             return error.args
         return number, _VALUE.sub("…", str(texts[0])), *texts[1:]
+
+    def undoes_all(self, error: BaseException) -> bool:
+        """Say whether it's a deadlock."""
+        return error.args[:1] == (_DEADLOCK,)
 
     def prepare(self, connection: Any) -> None:  # noqa: ANN401  a DBAPI connection
         """Set the isolation the ledger decides in, and let the server end what waits or idles."""
