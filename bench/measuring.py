@@ -132,6 +132,8 @@ class Measuring:
                 f"{self.subject.name}: its first saga hasn't ended; see {self._logs()}"
             )
         first.result()
+        if not customers.tally.ended:
+            raise BenchError(f"{self.subject.name}: its first saga was lost; see {self._logs()}")
 
     async def _open(self, customers: Customers, meter: Meter, number: int) -> Row:
         async with self._loaded(customers, customers.arrive(self.pace.rate), self.pace.ramp):
