@@ -30,6 +30,7 @@ FIGURES: Final = {
     "worker_ms": "workers ms",
     "database_ms": "db ms",
     "worker_mb": "MB",
+    "unended": "left",
 }
 """What a row shows, with its heading; ms without p are CPU time a saga."""
 
@@ -86,6 +87,8 @@ def markdown(sheet: Sheet) -> str:
 
 def number(value: float) -> str:
     """Return a figure with as many digits as mean something."""
+    if value == 0:
+        return "0"
     for least, digits in ((100, 0), (10, 1), (0, 2)):
         if abs(value) >= least:
             return f"{value:,.{digits}f}"

@@ -42,7 +42,7 @@ SUBJECTS: Final = (
     Subject(
         "pyzeebe-polling",
         "pyzeebe",
-        "pyzeebe tuned (2000 running jobs, 200 a poll, 60 s locks, 16 threads), polls only",
+        "pyzeebe tuned (2000 running jobs, 200 a poll, 15 s locks, 16 threads), polls only",
         loads=("open",),
     ),
     Subject("pyzeebe-tuned", "pyzeebe", "the same with streaming"),

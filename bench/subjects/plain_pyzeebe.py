@@ -53,9 +53,10 @@ class Tuning:
 TUNED: Final[dict[str, Any]] = {
     "max_running_jobs": 2000,
     "max_jobs_to_activate": 200,
-    "timeout_ms": 60_000,
+    "timeout_ms": 15_000,
 }
-"""So that a poller never waits for room, and no job comes a second time while it runs."""
+"""So that a poller never waits for room. A job is locked as long as Sagaworks locks it: long enough
+to run, and short enough that a lost report doesn't keep it for long."""
 
 
 def run(role: str, name: str, address: str, database: str, tuning: Tuning) -> None:
