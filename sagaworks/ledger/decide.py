@@ -53,6 +53,13 @@ class Late:
 
 
 @dataclass(frozen=True, slots=True)
+class Wait:
+    """The effect that stands there is about to be undone: come again when it is."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Repeated:
     """A second run of what may run once: a person must look."""
 
@@ -83,16 +90,21 @@ class Unaccounted:
     """The engine wants something undone that no row tells of, and nobody knows what that is."""
 
 
-StepDecision = Ask | Execute | Replay | Late | Repeated
+StepDecision = Ask | Execute | Replay | Late | Wait | Repeated
 UndoDecision = Undo | Undone | Fence | Repeated | Unaccounted
 
 
 def decide_step(arrival: Arrival, entries: Sequence[Entry], presences: Presences) -> StepDecision:
     """Decide on a step's job; `entries` are the step's rows in this saga, oldest first."""
-    own = [entry for entry in entries if arrival.job in entry.jobs]
-    if own:
-        return _seen_before(arrival, own[-1], _same_run(arrival, entries), presences)
     run = _same_run(arrival, entries)
+    own = [entry for entry in run if arrival.job in entry.jobs]
+    if own:
+        return _seen_before(arrival, own[-1], run, presences)
+    if any(arrival.job in entry.jobs and _answers(entry) for entry in entries):
+        return Repeated(
+            f"job {arrival.job} has done {arrival.step} for another `each` than it asks for now: a"
+            " variable was changed, or the engine was restored and repeats its keys"
+        )
     if not run:
         return Execute(round=1)
     still_open = [entry for entry in run if entry.is_open]
@@ -113,10 +125,9 @@ def decide_undo(
     the job that they are bound to may be gone.
     """
     own = [entry for entry in entries if _touched_by(entry, arrival.job)]
-    if own:
-        unfinished = tuple(entry for entry in reversed(own) if entry.is_open)
-        return Undo(unfinished) if unfinished else Undone()
     run = _same_run(arrival, entries)
+    if own:
+        return _undone_before(arrival, own, run)
     if not run and _has_done_it_elsewhere(arrival, saga_is_new=saga_is_new):
         return Unaccounted()
     if arrival.each is None:
@@ -128,12 +139,27 @@ def decide_undo(
     return _newest(run) or Fence(next_round)
 
 
+def _undone_before(arrival: Arrival, own: Sequence[Entry], run: Sequence[Entry]) -> UndoDecision:
+    unfinished = tuple(entry for entry in reversed(own) if entry.is_open)
+    if unfinished:
+        return Undo(unfinished)
+    since = [entry for entry in run if entry.is_free and entry.id > own[-1].id]
+    if not since:
+        return Undone()
+    return Repeated(
+        f"job {arrival.job} has undone {own[-1].step} of job {own[-1].job}, and job {since[-1].job}"
+        " has done it anew since; an engine that was restored repeats its keys"
+    )
+
+
 def _seen_before(
     arrival: Arrival, entry: Entry, run: Sequence[Entry], presences: Presences
 ) -> StepDecision:
-    if entry.is_open:
+    if entry.is_free:
         return Replay(entry)
-    if entry.state is State.REFUSED and not entry.throw_accepted:
+    if entry.is_open:
+        return _being_undone(arrival, entry, presences)
+    if _answers(entry):
         return Replay(entry)
     # Refused and thrown, undone, or fenced: the engine has taken that answer. Only a job that is
     # held right now (an incident was resolved, the engine restored) may decide afresh.
@@ -149,13 +175,33 @@ def _another_job(arrival: Arrival, entry: Entry, presences: Presences) -> StepDe
             return Ask(job)
     if presences[arrival.job] is Presence.GONE:
         return Late()
-    if entry.inputs != arrival.inputs:
-        return Repeated(f"{_both(arrival, entry)} with other inputs")
-    if entry.loop_counter != arrival.loop_counter:
-        return Repeated(f"{_both(arrival, entry)}: `each` doesn't tell the runs of a loop apart")
-    if presences[entry.job] is not Presence.GONE:
-        return Repeated(f"{_both(arrival, entry)}, both alive")
+    if not entry.is_free:
+        return _being_undone(arrival, entry, presences)
+    if why := _why_not_adopted(arrival, entry, presences[entry.job]):
+        return Repeated(_both(arrival, entry) + why)
     return Replay(entry, adopted=True)
+
+
+def _why_not_adopted(arrival: Arrival, entry: Entry, first: Presence) -> str:
+    if entry.inputs != arrival.inputs:
+        return " with other inputs"
+    if entry.loop_counter != arrival.loop_counter:
+        return ": `each` doesn't tell the runs of a loop apart"
+    return "" if first is Presence.GONE else ", both alive"
+
+
+def _answers(entry: Entry) -> bool:
+    """Whether the row has an answer, or will have one, that its job is still to be given."""
+    return entry.is_open or (entry.state is State.REFUSED and not entry.throw_accepted)
+
+
+def _being_undone(arrival: Arrival, entry: Entry, presences: Presences) -> StepDecision:
+    """An undo that has begun is final: its effect can be given to nobody any more."""
+    if arrival.job not in presences:
+        return Ask(arrival.job)
+    if presences[arrival.job] is Presence.GONE:
+        return Late()
+    return Wait(f"{entry.step} of job {entry.job} is being undone; job {arrival.job} comes after")
 
 
 def _next_round_if_held(

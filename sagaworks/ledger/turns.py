@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
-from sagaworks.errors import Halt, Refusal
+from sagaworks.errors import Halt, Refusal, Retry
 from sagaworks.ledger import statements
 from sagaworks.ledger.answers import Answer, Outcome, Say, completed, thrown
 from sagaworks.ledger.call import Delivery
@@ -22,6 +22,7 @@ from sagaworks.ledger.decide import (
     Unaccounted,
     Undo,
     UndoDecision,
+    Wait,
     decide_step,
     decide_undo,
 )
@@ -74,10 +75,11 @@ class Turns:
     ) -> T | Answer | Intent:
         """Decide on a step's job; `execute` it in the same transaction where the table says so."""
         presences: dict[JobKey, Presence] = {}
+        seen: list[Entry] = []
         while True:
             reached(Point.BEGIN, delivery.arrival.job)
             with self.writing() as connection:
-                decision = _decide(connection, delivery, presences)
+                decision = _decide(connection, delivery, presences, seen)
                 if isinstance(decision, Execute):
                     return execute(connection, delivery, decision.round)
                 if isinstance(decision, Answer):
@@ -156,13 +158,22 @@ def _duplicate(row: SagaRow, delivery: Delivery) -> Answer | None:
 
 
 def _decide(
-    connection: Connection, delivery: Delivery, presences: dict[JobKey, Presence]
+    connection: Connection,
+    delivery: Delivery,
+    presences: dict[JobKey, Presence],
+    seen: list[Entry],
 ) -> StepDecision | Answer:
     row = _lock(connection, delivery)
     duplicate = _duplicate(row, delivery)
     if duplicate:
         return duplicate
-    return decide_step(delivery.arrival, _entries(connection, row, delivery), presences)
+    entries = _entries(connection, row, delivery)
+    if entries != seen:
+        # What the engine said is about the rows it was asked for. Rows that changed since may be
+        # this very job's, carried out by another delivery and over: docs/decisions/0032.
+        presences.clear()
+        seen[:] = entries
+    return decide_step(delivery.arrival, entries, presences)
 
 
 def _decide_undo(connection: Connection, row: SagaRow, delivery: Delivery) -> UndoDecision:
@@ -189,10 +200,12 @@ def _settled(
     connection: Connection,
     step: Step[..., Any],
     delivery: Delivery,
-    decision: Replay | Late | Repeated,
+    decision: Replay | Late | Wait | Repeated,
 ) -> Answer | Intent:
     if isinstance(decision, Late):
         return LATE
+    if isinstance(decision, Wait):
+        raise Retry(decision.why)
     if isinstance(decision, Repeated):
         return Answer(Outcome.REPEATED, Say.HALT, message=decision.why)
     statements.report_again(connection, decision.entry, delivery.arrival.job)

@@ -66,7 +66,7 @@ class UndoContract:
 
         again = world.deliver(release_stock, job=2)
 
-        assert again.outcome is Outcome.REPLAYED
+        assert (again.outcome, again.say) == (Outcome.REPEATED, Say.HALT)
         assert world.states == [(1, State.UNDONE), (2, State.OPEN)]
         assert world.available == 2
 

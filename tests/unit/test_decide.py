@@ -23,6 +23,7 @@ from sagaworks.ledger.decide import (
     Undo,
     UndoDecision,
     Undone,
+    Wait,
     decide_step,
     decide_undo,
 )
@@ -96,6 +97,16 @@ def open_rows(rows: Sequence[Entry]) -> list[Entry]:
     return [row for row in rows if row.state in {State.OPEN, State.INTENT}]
 
 
+def opened_since(own: Sequence[Entry], run: Sequence[Entry]) -> list[Entry]:
+    """Those that were opened after the newest of a compensation's own rows."""
+    newest = max((row.id for row in own), default=0)
+    return [
+        row
+        for row in run
+        if row.undone_by is None and newest and row.id > newest and row in open_rows(run)
+    ]
+
+
 # The rules.
 
 
@@ -114,6 +125,7 @@ def check_step(
         unthrown = row.state is State.REFUSED and not row.throw_accepted
         assert unthrown or row in open_rows(rows), "replayed a closed row"
         assert decided.adopted == (job.job not in row.jobs)
+        assert row.undone_by is None or unthrown, "gave an effect that is being undone"
     if isinstance(decided, Replay) and decided.adopted:
         assert decided.entry in run
         assert decided.entry.inputs == job.inputs
@@ -122,15 +134,21 @@ def check_step(
         assert asked[decided.entry.job] is Presence.GONE
     if isinstance(decided, Late):
         assert asked[job.job] is not Presence.HELD, "a held job must be answered"
-    if isinstance(decided, Repeated):
-        assert open_rows(run)
+    if isinstance(decided, Wait):
+        assert any(row.undone_by for row in open_rows(rows)), "waited for nothing"
         assert asked[job.job] is not Presence.GONE
+    if isinstance(decided, Repeated):
+        elsewhere = [row for row in rows if job.job in row.jobs and row not in run]
+        assert open_rows(run) or elsewhere
+        assert elsewhere or asked[job.job] is not Presence.GONE
         assert f"job {job.job}" in decided.why
 
 
 def check_undo(job: Arrival, rows: Sequence[Entry], decided: UndoDecision) -> None:
     run = run_of(job, rows)
     own = [row for row in rows if row.undone_by == job.job]
+    fences = [row for row in rows if row.state is State.FENCE and job.job in row.jobs]
+    touched = [row for row in rows if row in own or row in fences]
     if isinstance(decided, Undo):
         assert decided.entries
         assert {*decided.entries} <= {*open_rows(rows)}, "undid a closed row"
@@ -149,9 +167,10 @@ def check_undo(job: Arrival, rows: Sequence[Entry], decided: UndoDecision) -> No
         assert not open_rows(run), "an effect was there to be undone"
         assert not own
         assert decided.round > max((row.round for row in run), default=0)
+    if isinstance(decided, Undone):
+        assert not opened_since(touched, run), "took an effect that came since for undone"
     if isinstance(decided, Repeated):
-        assert job.each is None
-        assert not job.undo_all
+        assert opened_since(touched, run) or (job.each is None and not job.undo_all)
 
 
 def all_step_decisions(
@@ -380,3 +399,48 @@ def test_two_handlers_of_a_loop_share_its_runs(order: tuple[int, int]) -> None:
         ]
 
     assert undone == ["b", "a"]
+
+
+@pytest.mark.parametrize("job", [1, 2])
+def test_an_effect_that_is_being_undone_is_given_to_no_job(job: int) -> None:
+    """Found by tests/model: the saga went on with an effect that was withdrawn a moment later."""
+    rows = [entry(State.OPEN, job=1, undone_by=11)]
+    asked = {JobKey(1): Presence.GONE, JobKey(job): Presence.HELD}
+
+    assert isinstance(decide_step(arrival(job), rows, asked), Wait)
+    assert decide_step(arrival(job), rows, {**asked, JobKey(job): Presence.GONE}) == Late()
+
+
+@pytest.mark.parametrize("before", [State.UNDONE, State.FENCE])
+def test_a_compensation_whose_key_came_before_does_not_pass_over_a_newer_effect(
+    before: State,
+) -> None:
+    """Found by tests/model: a restored engine repeats its keys, and the effect stood for ever."""
+    rows = [
+        entry(before, job=11, undone_by=11 if before is State.UNDONE else None),
+        replace(entry(State.OPEN, job=2, round_=2), id=2),
+    ]
+
+    decided = decide_undo(arrival(11), rows)
+
+    assert isinstance(decided, Repeated)
+    assert "job 2 has done it anew since" in decided.why
+
+
+def test_a_handler_of_a_loop_whose_sibling_is_about_to_undo_has_still_done_its_work() -> None:
+    rows = [
+        entry(State.UNDONE, job=1, each="a", undone_by=12),
+        replace(entry(State.OPEN, 2, "b", undone_by=11), id=2),
+    ]
+
+    assert decide_undo(arrival(12, "b"), rows) == Undone()
+
+
+def test_a_job_is_not_given_the_answer_of_another_run_of_its_loop() -> None:
+    """Found by tests/model: in a restored engine the second run's job has the first one's key."""
+    rows = [entry(State.OPEN, job=1, each="a")]
+
+    decided = decide_step(arrival(1, "b"), rows, {})
+
+    assert isinstance(decided, Repeated)
+    assert "another `each`" in decided.why
