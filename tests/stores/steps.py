@@ -8,7 +8,7 @@ from typing import TypeVar
 import pytest
 from sqlmodel import Session
 
-from sagaworks import Halt, Service
+from sagaworks import Halt, Retry, Service
 from sagaworks.ledger.answers import Answer, Outcome, Say
 from sagaworks.ledger.decide import Presence
 from sagaworks.ledger.rows import State
@@ -348,6 +348,36 @@ class StepContract:
 
         assert (answer.outcome, answer.say) == (Outcome.LATE, Say.NOTHING)
         assert world.available == 1
+
+    def test_the_engine_is_asked_again_if_the_rows_changed_meanwhile(self, world: World) -> None:
+        """Job 3 takes the row over, and job 2 goes, after the engine has said that 2 is held."""
+        world.stock(count=2)
+        world.deliver(hold_stock, LAMP, job=1)
+        world.engine.jobs |= {1: GONE, 2: HELD, 3: HELD}
+        other = world.second_worker()
+
+        def token_moves(job: int) -> None:
+            if job == 1 and 3 not in world.engine.asked:
+                other.deliver(hold_stock, LAMP, job=3)
+                world.engine.jobs[2] = GONE
+
+        world.engine.meanwhile = token_moves
+
+        answer = world.deliver(hold_stock, LAMP, job=2)
+
+        assert (answer.outcome, answer.say) == (Outcome.LATE, Say.NOTHING)
+        assert [row.jobs for row in world.rows] == [(1, 3)]
+
+    def test_a_job_waits_for_an_effect_that_is_being_undone(self, world: World) -> None:
+        world.stock(count=2)
+        world.deliver(hold_stock, LAMP, job=1)
+        world.change_rows(undone_by=-1)
+        world.engine.jobs |= {1: GONE, 2: HELD}
+
+        with pytest.raises(Retry, match="being undone"):
+            world.deliver(hold_stock, LAMP, job=2)
+
+        assert [row.jobs for row in world.rows] == [(1,)]
 
     def test_another_job_adopts_the_row_of_a_job_that_is_gone(self, world: World) -> None:
         world.stock(count=2)
