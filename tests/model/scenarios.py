@@ -56,6 +56,12 @@ LIMITS: Final = (
         workers=1,
     ),
     Scenario(
+        "a refusal that was undone, before which the engine is restored",
+        SHORT,
+        frozenset({F.RESTORE, F.FILL}),
+        workers=1,
+    ),
+    Scenario(
         "workers that run on while the engine is restored",
         ALONE,
         frozenset({F.WIPE}),
