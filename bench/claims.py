@@ -51,6 +51,14 @@ class Verdict:
         return "PASS" if kept else "FAIL"
 
     @property
+    def median_keeps_it(self) -> bool:
+        """Whether the median is on the promise's side: a wide interval excludes little."""
+        if self.seen is None:
+            return False
+        target, value = self.claim.target, self.seen.value
+        return value >= target if self.claim.at_least else value <= target
+
+    @property
     def clear(self) -> bool:
         """Whether the whole interval is on the promise's side."""
         if self.seen is None:

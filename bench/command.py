@@ -141,7 +141,7 @@ def _parser() -> argparse.ArgumentParser:
         "--ramp", type=_amount, default=2.0, help="seconds before a load counts (2)"
     )
     parser.add_argument(
-        "--warm-up", type=float, default=30.0, help="seconds of load before the first round (30)"
+        "--warm-up", type=float, default=60.0, help="seconds of load before the first round (60)"
     )
     parser.add_argument(
         "--only", nargs="+", choices=[*BY_NAME], metavar="SUBJECT", help="measure only these"

@@ -52,12 +52,14 @@ class Tally:
     """What became of the sagas.
 
     Attributes:
+        lost: starts of which nobody can say whether they took place.
         under_way: when each saga was due that hasn't ended, by its number.
         refused_starts: what the engine answered to starts that were tried again.
     """
 
     started: int = 0
     doomed: int = 0
+    lost: int = 0
     ended: list[Ended] = field(default_factory=list)
     under_way: dict[int, float] = field(default_factory=dict)
     refused_starts: Counter[str] = field(default_factory=Counter)
@@ -137,6 +139,7 @@ class Customers:
             except grpc.aio.AioRpcError as error:
                 self.tally.refused_starts[error.code().name] += 1
                 if error.code() in LOST:
+                    self.tally.lost += 1
                     return False
                 if error.code() not in AGAIN:
                     what = f"{error.code().name}: {error.details()}"

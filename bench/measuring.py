@@ -178,6 +178,9 @@ class Measuring:
     def _row(
         self, load: Load, number: int, tally: Tally, window: Window, latencies: list[float]
     ) -> Row:
+        if tally.lost:
+            # All sagas under way are unanswered at once then, and the load isn't what it should be.
+            raise BenchError(f"the gateway lost its broker, {tally.lost} starts are unanswered")
         spent = between(window.first, window.last)
         sagas = sum(one.at in window for one in tally.ended)
         # Nothing ended: it takes longer than there was time for.

@@ -20,6 +20,8 @@ START_AND_END: Final = 5.0
 DRAINED_IN: Final = 1.5
 """Seconds from a load's end until the sagas under way have ended."""
 
+TRIES: Final = 2
+
 SET_UP: Final = 20.0
 """Seconds until engine and databases are there."""
 
@@ -97,14 +99,15 @@ class Rounds:
         return rows
 
     def _measured(self, subject: Subject, pace: Pace, number: int) -> list[Row]:
-        """Measure it; a failure is noted, and the run goes on with the next."""
-        self.runs += 1
-        # A name of its own for each run: nothing left behind reaches the next.
-        measuring = Measuring(self.stage, subject, pace, f"r{self.runs}")
-        try:
-            return measuring.run(number)
-        except SagaworksError as error:
-            self.stage.check()
-            self.results.failures.append(f"round {number}, {subject.name}: {error}")
-            self.live.say(self.results.failures[-1])
-            return []
+        """Measure it; what fails is noted and tried once more, then left out of the round."""
+        for _ in range(TRIES):
+            self.runs += 1
+            # A name of its own for each run: nothing left behind reaches the next.
+            measuring = Measuring(self.stage, subject, pace, f"r{self.runs}")
+            try:
+                return measuring.run(number)
+            except SagaworksError as error:
+                self.stage.check()
+                self.results.failures.append(f"round {number}, {subject.name}: {error}")
+                self.live.say(self.results.failures[-1])
+        return []

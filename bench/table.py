@@ -103,7 +103,13 @@ def _of_verdict(verdict: Verdict) -> list[str]:
     if seen is None:
         return [claim.text, target, "", "", verdict.word]
     interval = f"{number(seen.low)} to {number(seen.high)}" if seen.count > 1 else ""
-    return [claim.text, target, f"{number(seen.value)}{unit}", interval, verdict.word]
+    return [claim.text, target, f"{number(seen.value)}{unit}", interval, _word(verdict)]
+
+
+def _word(verdict: Verdict) -> str:
+    if verdict.word == "PASS" and not verdict.median_keeps_it:
+        return "PASS by its interval only"
+    return verdict.word
 
 
 def _cell(seen: Median) -> str:
@@ -123,5 +129,6 @@ def _on_two_lines(cell: str) -> str:
 
 
 def _coloured(cell: str) -> str:
-    colour = {"PASS": "green", "FAIL": "bold red", "not measured": "yellow"}.get(cell)
+    colours = {"PASS": "green", "FAIL": "bold red", "not measured": "yellow"}
+    colour = "yellow" if cell.startswith("PASS by") else colours.get(cell)
     return f"[{colour}]{cell}[/]" if colour else cell

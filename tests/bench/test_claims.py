@@ -40,7 +40,7 @@ def test_a_round_in_which_nothing_ended_is_no_divisor() -> None:
 def test_a_promise_within_the_interval_passes_but_not_clearly() -> None:
     seen = verdict(13, 14.5, 16, at_least=True)
 
-    assert (seen.word, seen.clear) == ("PASS", False)
+    assert (seen.word, seen.median_keeps_it, seen.clear) == ("PASS", False, False)
 
 
 def test_a_promise_beyond_the_interval_fails() -> None:
