@@ -78,6 +78,7 @@ types: $(READY) ## mypy, strict
 docs: $(READY) ## check that pages and code agree, build the pages into site/, check each link
 	@$(BIN)/python docs/cut.py --check
 	@$(BIN)/python docs/reference.py --check
+	@$(BIN)/python -m bench.page --check
 	@$(BIN)/mkdocs build --strict
 	@echo 'docs: site/index.html'
 
@@ -95,6 +96,7 @@ bench: $(READY) ## the same saga by Sagaworks and by plain pyzeebe, in turns; wh
 cut: $(READY) ## write the code blocks and the generated reference into README and docs again
 	@$(BIN)/python docs/cut.py
 	@$(BIN)/python docs/reference.py
+	@$(BIN)/python -m bench.page
 
 COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command 'make lock' --quiet
