@@ -92,8 +92,6 @@ class RunningSaga:
         self._ledger = ledger
         self._draw = draw
 
-    # -- awaiting
-
     def wait(self, within: float | None = None) -> Self:
         """Wait for the saga's end or an incident; return the saga.
 
@@ -129,8 +127,6 @@ class RunningSaga:
         """Await what `wait` waits for."""
         return asyncio.to_thread(self.wait).__await__()
 
-    # -- what became of it
-
     @property
     def outcome(self) -> Outcome:
         """``completed``, ``undone`` (by way of compensation), ``cancelled`` or ``incident``."""
@@ -163,8 +159,6 @@ class RunningSaga:
     def ledger(self) -> list[Told]:
         """What the ledgers of the services that run in this test tell of it, in order of time."""
         return self._ledger(self.business_key)
-
-    # -- so far, without waiting
 
     @property
     def outcome_so_far(self) -> Outcome | None:
@@ -199,8 +193,6 @@ class RunningSaga:
         jobs = [open_jobs[one.key] for one in waiting if one.key in open_jobs]
         dues = [due for due in self._feed.agenda.all() if due.instance == self.key]
         return [*(_awaited(job, taken) for job in jobs), *describe(dues, self._engine.now())]
-
-    # -- assertions
 
     def assert_completed(self) -> None:
         """The saga has completed, and nothing was undone."""

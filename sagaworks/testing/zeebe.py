@@ -88,8 +88,6 @@ class Zeebe:
         self.settings = replace(settings, zeebe_address=engine.begin(self.feed))
         self._clock = Clock(engine, self.feed, self._served, self._hanging)
 
-    # -- the engine
-
     @property
     def address(self) -> str:
         """The gateway's address, ``host:port``, without TLS; for any client."""
@@ -141,8 +139,6 @@ class Zeebe:
             self.feed.wait_for(lambda: False, _DEATH_IS_SEEN)  # raises the engine's last words
             raise
 
-    # -- sagas
-
     def run(self, process: str, *, key: str | None = None, **variables: object) -> RunningSaga:
         """Start a saga and return at once.
 
@@ -190,8 +186,6 @@ class Zeebe:
         """Cancel a saga as an operator does; the engine compensates nothing then."""
         self.ask(lambda gateway: gateway.cancel(saga.key))
 
-    # -- time
-
     def advance(self, by: timedelta) -> None:
         """Move the engine's clock; what is due on the way happens one after the other.
 
@@ -206,8 +200,6 @@ class Zeebe:
     def settle(self) -> None:
         """Wait until nothing more happens by itself: no job in hand, no record for an instant."""
         self._clock.settle()
-
-    # -- services
 
     def work(self, *services: Service, **settings: Any) -> list[RunningWorker]:  # noqa: ANN401
         """Run services' workers, each on a fresh database; return when they take jobs.
@@ -259,8 +251,6 @@ class Zeebe:
         self._loop.begin(stub.serve(self.address))
         return stub
 
-    # -- what breaks
-
     @property
     def faults(self) -> Faults:
         """What is to go wrong between workers and engine; ask for it before `work` and `stub`.
@@ -285,8 +275,6 @@ class Zeebe:
         self._faults = Faults(self.address, seed=seed)
         self.settings = replace(self.settings, zeebe_address=self._faults.address)
         return self._faults
-
-    # -- the end of the test
 
     def close(self) -> None:
         """End workers and stubs; sagas left over are cancelled where the engine lives on."""
