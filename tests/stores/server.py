@@ -288,7 +288,7 @@ class ServerContract:
             )
         )
 
-        assert swallowed
+        assert len(swallowed) == 1
         assert [answer.outcome for answer in answers] == [Outcome.COMPENSATED] * 2
         assert (world.left("lamp"), world.left("chair")) == (7, 7)
         assert world.states == [(1, State.UNDONE)] * 2
