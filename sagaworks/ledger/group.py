@@ -15,6 +15,7 @@ from sagaworks.codec import encode
 from sagaworks.ledger.answers import Answer, Say
 from sagaworks.ledger.call import Delivery
 from sagaworks.ledger.faults import CommitUnknownError
+from sagaworks.ledger.points import Point, reached
 from sagaworks.ledger.statements import LostRowError
 from sagaworks.ledger.store import Store
 from sagaworks.ledger.turns import LATE, Held, OwnershipLostError, Turns
@@ -73,6 +74,7 @@ def run_group(
         CommitUnknownError: say nothing about any of them.
     """
     answers: dict[int, Answer | None] = {}
+    reached(Point.BEGIN)
     try:
         with store.writing() as connection:
             connection.exec_driver_sql(f"SAVEPOINT {_GROUP}")
@@ -80,6 +82,7 @@ def run_group(
                 answers[place] = _answer(store, connection, carry_out, task, jobs[place])
             for place, answer in answers.items():
                 _demand_held(jobs[place], answer)
+            reached(Point.COMMIT)
             # Fails where the transaction that began here isn't the one that would commit: a step
             # may swallow a deadlock, after which MariaDB has undone all and begun anew.
             connection.exec_driver_sql(f"RELEASE SAVEPOINT {_GROUP}")

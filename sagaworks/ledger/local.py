@@ -60,6 +60,7 @@ def run_undo(turns: Turns, undo: Compensation[Any], delivery: Delivery, held: He
         decision = decide_on_undo(connection, delivery)
         reached(Point.CLAIMED, job)
         if isinstance(decision, Answer):
+            reached(Point.COMMIT, job)
             return decision
         for entry in decision.entries:
             if entry.state is State.INTENT:

@@ -12,11 +12,14 @@ class Point(StrEnum):
     """Where an execution of a step or compensation may be cut off, in the order it gets there.
 
     A refusal begins and commits a second time; a remote step commits its intent first, and calls
-    between its two commits.
+    between its two commits. A report that is sent once more is counted by one more commit. A group
+    of jobs begins and commits without a job, beside what each of its jobs reaches.
     """
 
     RECEIVED = "job received"
     BEGIN = "before BEGIN"
+    ASK = "before the engine is asked"
+    """Only where the rows alone don't decide."""
     CLAIMED = "after the claim"
     EFFECT = "after the effect"
     COMMIT = "before COMMIT"
@@ -26,8 +29,9 @@ class Point(StrEnum):
     """Nothing is said to the engine yet."""
     REPORTED = "after the report"
     """Its answer isn't seen yet."""
+    MARK = "before the mark"
+    """Marks go in batches, so this one and the next are reached without a job."""
     MARKED = "after the mark"
-    """Marks go in batches, so this one is reached without a job."""
 
 
 Hook = Callable[[Point, JobKey | None], None]

@@ -20,6 +20,7 @@ from sagaworks.ledger.faults import (
     reason_of,
 )
 from sagaworks.ledger.group import Job, run_group
+from sagaworks.ledger.points import Point, reached
 from sagaworks.ledger.store import Store
 from sagaworks.ledger.turns import LATE, Held, OwnershipLostError, Probe, Turns
 from sagaworks.saga import JobKey
@@ -88,12 +89,14 @@ class Ledger:
         """Note rows whose answer the engine has accepted."""
         with self.store.writing() as connection:
             statements.mark_counted(connection, rows)
+            reached(Point.MARK)
 
     def report_again(self, row: int, job: JobKey) -> None:
         """Count one more report before it's sent."""
         with self.store.writing() as connection:
             entry = statements.entry_by_id(connection, row)
             statements.report_again(connection, entry, job)
+            reached(Point.COMMIT, job)
 
     def _steadily(self, work: Callable[[], T]) -> T:
         for pause in (*_LOCAL_PAUSES, None):

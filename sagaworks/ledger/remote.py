@@ -38,6 +38,7 @@ def run_undo(turns: Turns, undo: RemoteCompensation[Any], delivery: Delivery) ->
     with turns.writing() as connection:
         decision = decide_on_undo(connection, delivery)
         if isinstance(decision, Answer):
+            reached(Point.COMMIT, job)
             return decision
         for entry in decision.entries:
             # All handlers of a loop come at once: the next one must take another row.
@@ -59,13 +60,13 @@ def _finish(turns: Turns, step: RemoteStep[..., Any], delivery: Delivery, intent
     reached(Point.CALLED, delivery.arrival.job)
     with turns.writing() as connection:
         lock(connection, delivery)
-        if statements.entry_by_id(connection, intent.row).state is not State.INTENT:
-            return False
-        if becomes is State.OPEN:
+        waits = statements.entry_by_id(connection, intent.row).state is State.INTENT
+        if waits and becomes is State.OPEN:
             _record(connection, step, encoded)
-        statements.answer(connection, intent.row, State.INTENT, becomes, encoded)
+        if waits:
+            statements.answer(connection, intent.row, State.INTENT, becomes, encoded)
         reached(Point.COMMIT, delivery.arrival.job)
-        return True
+        return waits
 
 
 def _call(

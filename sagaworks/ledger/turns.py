@@ -82,10 +82,10 @@ class Turns:
                 decision = _decide(connection, delivery, presences, seen)
                 if isinstance(decision, Execute):
                     return execute(connection, delivery, decision.round)
-                if isinstance(decision, Answer):
-                    return decision
                 if not isinstance(decision, Ask):
                     return _settled(connection, step, delivery, decision)
+                reached(Point.COMMIT, delivery.arrival.job)
+            reached(Point.ASK, delivery.arrival.job)
             presences[decision.job] = self._probe(decision.job)
 
 
@@ -200,12 +200,25 @@ def _settled(
     connection: Connection,
     step: Step[..., Any],
     delivery: Delivery,
-    decision: Replay | Late | Wait | Repeated,
+    decision: Answer | Replay | Late | Wait | Repeated,
 ) -> Answer | Intent:
-    if isinstance(decision, Late):
-        return LATE
     if isinstance(decision, Wait):
         raise Retry(decision.why)
+    answer = _given(connection, step, delivery, decision)
+    reached(Point.COMMIT, delivery.arrival.job)
+    return answer
+
+
+def _given(
+    connection: Connection,
+    step: Step[..., Any],
+    delivery: Delivery,
+    decision: Answer | Replay | Late | Repeated,
+) -> Answer | Intent:
+    if isinstance(decision, Answer):
+        return decision
+    if isinstance(decision, Late):
+        return LATE
     if isinstance(decision, Repeated):
         return Answer(Outcome.REPEATED, Say.HALT, message=decision.why)
     statements.report_again(connection, decision.entry, delivery.arrival.job)

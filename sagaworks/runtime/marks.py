@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
+from contextvars import copy_context
+from functools import partial
 from typing import Final
 
 from loguru import logger
@@ -43,9 +45,13 @@ class Marks:
         while self._rows:
             batch, self._rows = self._rows[:_LARGEST], self._rows[_LARGEST:]
             try:
-                await asyncio.get_running_loop().run_in_executor(self._pool, self._write, batch)
+                await self._on_a_thread(batch)
                 reached(Point.MARKED)
             except Exception as error:  # noqa: BLE001  marks must not end a worker
                 self._rows = batch + self._rows
                 logger.warning("marks can't be written now: {}", type(error).__name__)
                 return
+
+    async def _on_a_thread(self, batch: list[int]) -> None:
+        write = partial(copy_context().run, self._write, batch)
+        await asyncio.get_running_loop().run_in_executor(self._pool, write)

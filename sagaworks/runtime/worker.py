@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
+from contextvars import copy_context
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final
@@ -334,8 +335,8 @@ class Worker:
         return probe
 
     async def _count_report(self, ledger: Ledger, row: int, job: JobKey) -> None:
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._pool, ledger.report_again, row, job)
+        count = partial(copy_context().run, ledger.report_again, row, job)
+        await asyncio.get_running_loop().run_in_executor(self._pool, count)
 
     def _count_in_doubt(self) -> float:
         try:

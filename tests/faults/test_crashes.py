@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 HOLD_STOCK = "shop.hold_stock"
 LAMP = {"sku": "lamp"}
 OF_A_CALL = [Point.CALL, Point.CALLED]
-OF_A_TRANSACTION = [point for point in Point if point not in OF_A_CALL]
+OF_A_TRANSACTION = [point for point in Point if point not in {*OF_A_CALL, Point.ASK}]
 
 ROLLED_BACK = {Point.EFFECT, Point.COMMIT}
 

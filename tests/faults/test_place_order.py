@@ -76,6 +76,7 @@ NOT_OF_EACH_JOB = {
     "dies-after-the-effect",
     "dies-before-the-call",
     "dies-after-the-call",
+    "dies-before-the-mark",
     "dies-after-the-mark",
 }
 """A call has no claim of its own, only a call calls, and marks go in batches."""

@@ -13,7 +13,9 @@ import pytest
 from sqlmodel import Session
 
 from sagaworks import Refusal, Retry
+from sagaworks.ledger.points import Point, hooked
 from sagaworks.runtime.worker import Worker
+from sagaworks.saga import JobKey
 from sagaworks.testing import ScriptedGateway
 from sagaworks.testing.gateway import ScriptedJob
 from tests.runtime.shop import Effect, Shop, StockHeld
@@ -113,6 +115,22 @@ async def test_jobs_that_wait_share_a_transaction(gateway: ScriptedGateway, shop
 
     assert [job.reports for job in jobs] == [DONE] * 3
     assert shop.effects() == ["first", "gate", "a", "b", "c"]
+
+
+async def test_a_group_begins_and_commits_beside_what_each_of_its_jobs_reaches(
+    gateway: ScriptedGateway, shop: Shop
+) -> None:
+    told: list[tuple[Point, JobKey | None]] = []
+    async with backlog(shop, "a", "b") as (_, jobs):
+        with hooked(lambda point, job: told.append((point, job))):
+            shop.gate.open()
+            await settled(*jobs)
+
+    keys = {job.key for job in jobs}
+    grouped = [point for point, key in told if key in keys or key is None]
+    mine = [Point.BEGIN, Point.CLAIMED, Point.EFFECT, Point.COMMIT]
+    begun = grouped.index(Point.BEGIN)
+    assert grouped[begun : begun + 10] == [Point.BEGIN, *mine, *mine, Point.COMMIT]
 
 
 async def test_a_refusal_and_errors_are_told_of_their_own_jobs_only(

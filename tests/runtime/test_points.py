@@ -9,6 +9,7 @@ from sagaworks import Refusal
 from sagaworks.ledger.points import Point, hooked
 from sagaworks.saga import JobKey
 from sagaworks.testing import ScriptedGateway
+from sagaworks.testing.gateway import LoseReply
 from tests.runtime.shop import Effect, Shop, StockHeld
 
 pytestmark = pytest.mark.anyio
@@ -64,7 +65,7 @@ async def test_a_step_is_claimed_done_and_committed_before_it_is_reported(
         Point.COMMITTED,
         Point.REPORTED,
     ]
-    assert told[-1] == (Point.MARKED, None)
+    assert told[-2:] == [(Point.MARK, None), (Point.MARKED, None)]
 
 
 async def test_a_refusal_begins_and_commits_once_more(
@@ -137,3 +138,40 @@ async def test_the_undo_of_a_remote_step_is_bound_to_its_job_before_the_call(
     backward = await carried_out(gateway, shop, told, "shop.release_stock")
 
     assert backward == forward
+
+
+async def test_a_report_whose_reply_is_lost_is_counted_by_a_commit_before_it_is_sent_again(
+    gateway: ScriptedGateway, shop: Shop, told: list[tuple[Point, JobKey | None]]
+) -> None:
+    @shop.service.step
+    def hold_stock(session: Session, sku: str) -> StockHeld:
+        return StockHeld(sku=sku, quantity=1)
+
+    gateway.script("CompleteJob", [LoseReply()])
+    async with shop.open():
+        job = gateway.offer("shop.hold_stock", LAMP)
+        await gateway.until(lambda: told.count((Point.REPORTED, job.key)) > 1)
+
+    mine = [point for point, key in told if key == job.key]
+    assert mine[-3:] == [Point.REPORTED, Point.COMMIT, Point.REPORTED]
+
+
+async def test_the_engine_is_asked_between_two_transactions(
+    gateway: ScriptedGateway, shop: Shop, told: list[tuple[Point, JobKey | None]]
+) -> None:
+    @shop.service.step
+    def hold_stock(session: Session, sku: str) -> StockHeld:
+        return StockHeld(sku=sku, quantity=1)
+
+    first = await carried_out(gateway, shop, told)
+    under_another_key = await carried_out(gateway, shop, told)
+
+    assert first.count(Point.ASK) == 0
+    assert under_another_key == [
+        Point.RECEIVED,
+        *(Point.BEGIN, Point.COMMIT, Point.ASK) * 2,
+        Point.BEGIN,
+        Point.COMMIT,
+        Point.COMMITTED,
+        Point.REPORTED,
+    ]

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 _OF_A_CALL: Final = frozenset({Point.CALL, Point.CALLED})
 _OF_A_TRANSACTION: Final = frozenset({Point.CLAIMED, Point.EFFECT})
-_OF_THE_LEDGER: Final = _OF_A_CALL | _OF_A_TRANSACTION | {Point.BEGIN, Point.COMMIT, Point.MARKED}
+_OF_MARKS: Final = frozenset({Point.MARK, Point.MARKED})
+_OF_THE_LEDGER: Final = _OF_A_CALL | _OF_A_TRANSACTION | _OF_MARKS | {Point.BEGIN, Point.COMMIT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,8 @@ def kinds() -> list[Kind]:
         Kind("under-another-key", lambda faults: faults.deliver_under_another_key()),
         Kind("report-lost", lambda faults: faults.lose_report()),
         Kind("reply-lost", lambda faults: faults.lose_reply()),
-        *(_death_at(point) for point in Point),
+        # A job that nothing has happened to isn't asked for.
+        *(_death_at(point) for point in Point if point is not Point.ASK),
     ]
 
 
