@@ -54,6 +54,7 @@ MEANINGS = {
     "SAGAWORKS_ENGINE_VERSION": "Which version `sagaworks engine` fetches.",
     "SAGAWORKS_TENANT": "The engine's tenant.",
     "SAGAWORKS_TOKEN": "The bearer token of the management port; needed if it isn't on loopback.",
+    "SAGAWORKS_HISTORY": "Where the engine's history is asked, such as `http://127.0.0.1:9700`.",
     "SAGAWORKS_MANAGE_HOST": "The address that the management port listens on.",
     "SAGAWORKS_MANAGE_PORT": "The management port; 0 takes a free one.",
     "SAGAWORKS_THREADS": "Jobs that a worker runs at once, and the size of its database pool.",

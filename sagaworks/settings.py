@@ -40,6 +40,7 @@ class Settings:
     zeebe_authorization_server: str | None = None
     tenant: str = "<default>"
     token: str | None = field(default=None, repr=False)
+    history: str | None = field(default=None, repr=False)
     manage_host: str = "127.0.0.1"
     manage_port: int = 0
     threads: int = 16
@@ -204,10 +205,29 @@ def _address(text: str) -> str:
     return text
 
 
+def history_url(url: str) -> str:
+    """Return the URL if a history may be asked there.
+
+    Raises:
+        ValueError: it can't be; says what it should be.
+    """
+    found = _HISTORY.fullmatch(url)
+    if not found or not 0 < int(found["port"] or 1) < 2**16:
+        # A password may be in it.
+        shown = re.sub(r"//[^/@]*@", "//…@", url)
+        raise ValueError(f"{shown!r} is not a history's URL, such as http://127.0.0.1:9700")
+    return url
+
+
 _port = _whole(0, 65535)
 _LEVELS = ("TRACE", "DEBUG", "INFO", "SUCCESS", "WARNING", "ERROR", "CRITICAL")
 # Tenant ids as Zeebe takes them: at most 31 characters, or its name for "no tenants".
 _TENANT = r"<default>|[A-Za-z0-9._-]{1,31}"
+_HISTORY = re.compile(
+    r"https?://(?:[^\s/@]+@)?(?:\[[0-9a-fA-F:.]+\]|[\w.-]+)"
+    r"(?::(?P<port>[0-9]{1,5}))?/?",
+    re.ASCII,
+)
 _VERSION = r"[0-9]+\.[0-9]+\.[0-9]+(-[A-Za-z0-9.]+)?"
 
 _VARIABLES: Mapping[str, _Variable] = {
@@ -229,6 +249,7 @@ _VARIABLES: Mapping[str, _Variable] = {
         "tenant", _matching(_TENANT, "a tenant id ([A-Za-z0-9._-]{1,31})")
     ),
     "SAGAWORKS_TOKEN": _Variable("token", _secret),
+    "SAGAWORKS_HISTORY": _Variable("history", history_url),
     "SAGAWORKS_MANAGE_HOST": _Variable("manage_host", _matching(r"[\w.:-]+", "a host")),
     "SAGAWORKS_MANAGE_PORT": _Variable("manage_port", _port),
     "SAGAWORKS_THREADS": _Variable("threads", _whole(1, 1000)),

@@ -1,7 +1,20 @@
-"""What the engine has done, from its own records: the port, its values, a store in memory."""
+"""What the engine has done, from its own records: the port, its values, and who answers it."""
 
+from sagaworks.history.connect import connect
 from sagaworks.history.memory import MemoryHistory
-from sagaworks.history.port import History
+from sagaworks.history.port import History, HistoryUnavailable
+from sagaworks.history.remote import HttpHistory
 from sagaworks.history.values import Element, Incident, Instance, Job, Undoing
 
-__all__ = ["Element", "History", "Incident", "Instance", "Job", "MemoryHistory", "Undoing"]
+__all__ = [
+    "Element",
+    "History",
+    "HistoryUnavailable",
+    "HttpHistory",
+    "Incident",
+    "Instance",
+    "Job",
+    "MemoryHistory",
+    "Undoing",
+    "connect",
+]

@@ -3,16 +3,28 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from sagaworks.errors import SagaworksError
 from sagaworks.history.values import Element, Incident, Instance, Job, Undoing
 from sagaworks.saga import ElementKey, JobKey, SagaKey
+
+
+class HistoryUnavailable(SagaworksError):
+    """History can't be asked now: nothing is known, and nothing may be concluded."""
 
 
 class History(Protocol):
     """What the engine has recorded in its present life.
 
     None, or an empty answer, says that no record was seen. It proves nothing: the record may be
-    on its way, or be of an earlier life.
+    on its way, or be of an earlier life. What the engine did before the copy was made that it was
+    restored from holds in its new life too.
+
+    Raises:
+        HistoryUnavailable: of every question, where the answer is kept elsewhere.
     """
+
+    def life(self) -> int:
+        """Return the number of the engine's present life, from 1: it grows when it was restored."""
 
     def job(self, key: JobKey) -> Job | None:
         """Return a job as its last record has it."""
@@ -37,3 +49,6 @@ class History(Protocol):
 
     def undone_by(self, handler_instance: ElementKey) -> Undoing | None:
         """Return what a compensation job undoes, by the job's element instance."""
+
+    def diagram(self, instance: SagaKey) -> bytes | None:
+        """Return the BPMN XML, as it was deployed, of a process instance's definition."""

@@ -3,13 +3,89 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from sagaworks.history.values import ENDED, Element, Incident, Instance, Job, Undoing
 from sagaworks.saga import KEY_VARIABLE, ElementKey, JobKey, SagaKey
 
 Record = Mapping[str, Any]
 """One record, parsed from JSON."""
+
+LONGEST_MESSAGE: Final = 2_000
+"""Characters of an error's message that are kept."""
+
+_ENVELOPE: Final = (
+    "partitionId",
+    "position",
+    "timestamp",
+    "recordType",
+    "valueType",
+    "intent",
+    "key",
+)
+_NOTHING: Final = (None, "", -1)
+
+# All that is read of a record's value, by its type: nothing else is kept, so no variable is.
+_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "JOB": (
+        "type",
+        "processInstanceKey",
+        "elementId",
+        "elementInstanceKey",
+        "retries",
+        "errorCode",
+        "errorMessage",
+        "retryBackoff",
+        "recurringTime",
+    ),
+    "PROCESS_INSTANCE": (
+        "elementId",
+        "bpmnElementType",
+        "bpmnEventType",
+        "processInstanceKey",
+        "flowScopeKey",
+        "bpmnProcessId",
+        "version",
+        "processDefinitionKey",
+        "parentProcessInstanceKey",
+    ),
+    "VARIABLE": ("name", "value", "scopeKey", "processInstanceKey"),
+    "INCIDENT": (
+        "processInstanceKey",
+        "elementId",
+        "elementInstanceKey",
+        "jobKey",
+        "errorType",
+        "errorMessage",
+    ),
+    "COMPENSATION_SUBSCRIPTION": (
+        "processInstanceKey",
+        "compensableActivityId",
+        "compensableActivityInstanceKey",
+        "compensationHandlerId",
+        "compensationHandlerInstanceKey",
+        "throwEventId",
+    ),
+    "PROCESS": ("bpmnProcessId", "version", "processDefinitionKey", "resource"),
+}
+
+# On the way to an end that is told too; and a lock that was extended, which ends nothing.
+_PASSING: Final = frozenset({"ELEMENT_COMPLETING", "ELEMENT_TERMINATING", "TIMEOUT_UPDATED"})
+
+
+def kept(record: Record) -> Record | None:
+    """Return what history keeps of a record; None if it's none of history's business."""
+    fields = _FIELDS.get(record["valueType"])
+    if fields is None or record["recordType"] != "EVENT" or record["intent"] in _PASSING:
+        return None
+    value = record["value"]
+    is_other_variable = record["valueType"] == "VARIABLE" and read_business_key(record) is None
+    if is_other_variable or (record["valueType"] == "PROCESS" and not value.get("resource")):
+        return None
+    slim = {name: value[name] for name in fields if value.get(name) not in _NOTHING}
+    if len(slim.get("errorMessage", "")) > LONGEST_MESSAGE:
+        slim["errorMessage"] = slim["errorMessage"][:LONGEST_MESSAGE]
+    return {**{name: record[name] for name in _ENVELOPE}, "value": slim}
 
 
 def read_job(record: Record) -> Job:
@@ -40,7 +116,7 @@ def read_element(record: Record, before: Element | None) -> Element:
         kind=value["bpmnElementType"],
         event=value.get("bpmnEventType", ""),
         instance=SagaKey(value["processInstanceKey"]),
-        scope=ElementKey(value["flowScopeKey"]),
+        scope=ElementKey(value.get("flowScopeKey", -1)),
         last=record["intent"],
         began=before.began if before else at,
         order=record["position"],
@@ -61,8 +137,15 @@ def read_instance(record: Record, before: Instance | None) -> Instance:
         began=at,
         parent=SagaKey(parent) if parent > 0 else None,
     )
-    ended = at if record["intent"] in ENDED else fresh.ended
-    return replace(fresh, last=record["intent"], ended=ended)
+    return replace(
+        fresh,
+        # A migrated instance goes on in another process.
+        process=value["bpmnProcessId"],
+        version=value["version"],
+        definition=value["processDefinitionKey"],
+        last=record["intent"],
+        ended=at if record["intent"] in ENDED else fresh.ended,
+    )
 
 
 def read_business_key(record: Record) -> tuple[SagaKey, str] | None:
@@ -85,7 +168,7 @@ def read_incident(record: Record) -> Incident:
         element=value["elementId"],
         element_instance=ElementKey(value["elementInstanceKey"]),
         kind=value["errorType"],
-        message=value["errorMessage"],
+        message=value.get("errorMessage", ""),
         job=JobKey(job) if job > 0 else None,
         resolved=record["intent"] == "RESOLVED",
     )
@@ -94,14 +177,14 @@ def read_incident(record: Record) -> Incident:
 def read_undoing(record: Record) -> Undoing:
     """Read a record of type ``COMPENSATION_SUBSCRIPTION``."""
     value = record["value"]
-    handler = value["compensationHandlerInstanceKey"]
+    handler = value.get("compensationHandlerInstanceKey", -1)
     return Undoing(
         key=record["key"],
         instance=SagaKey(value["processInstanceKey"]),
         element=value["compensableActivityId"],
         element_instance=ElementKey(value["compensableActivityInstanceKey"]),
-        handler=value["compensationHandlerId"],
+        handler=value.get("compensationHandlerId", ""),
         last=record["intent"],
         handler_instance=ElementKey(handler) if handler > 0 else None,
-        thrown_by=value["throwEventId"] or None,
+        thrown_by=value.get("throwEventId") or None,
     )

@@ -1,6 +1,7 @@
 """What history keeps of the engine's records, told by the records of a real saga."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -49,6 +50,48 @@ def test_a_repeat_is_dropped_and_changes_nothing() -> None:
 
     assert not history.take(job(1, "CREATED"))
     assert history.job(7).last == "COMPLETED"
+
+
+def test_another_record_at_a_known_position_opens_a_new_life() -> None:
+    history = MemoryHistory()
+    history.take(job(1, "CREATED"))
+    history.take(job(2, "COMPLETED"))
+
+    assert history.life() == 1
+    assert history.take({**job(2, "FAILED"), "timestamp": 5000})
+    assert history.life() == 2
+    assert history.job(7).last == "FAILED"
+
+
+def test_a_wiped_engines_record_at_a_position_nobody_kept_opens_a_new_life() -> None:
+    history = MemoryHistory()
+    history.take(job(3, "COMPLETED"))
+
+    history.take({**record(1, "TIMER", "CREATED", 9), "timestamp": 5000})
+
+    assert history.life() == 2
+    assert history.job(7) is None
+
+
+def test_a_kind_that_is_sent_only_now_is_no_new_life() -> None:
+    history = MemoryHistory()
+    history.take(job(3, "COMPLETED"))
+
+    assert not history.take(record(1, "TIMER", "CREATED", 9))
+    assert history.life() == 1
+
+
+def test_what_came_before_the_copy_holds_in_the_new_life() -> None:
+    history = MemoryHistory()
+    history.take(job(1, "CREATED"))
+    history.take({**job(2, "CREATED"), "key": 8})
+    history.take(job(3, "COMPLETED"))
+
+    history.take({**job(3, "CREATED"), "key": 9, "timestamp": 5000})
+
+    assert history.life() == 2
+    assert [one.key for one in history.jobs(1)] == [7, 8, 9]
+    assert history.job(7).last == "CREATED"
 
 
 def test_positions_are_each_partitions_own() -> None:
@@ -137,3 +180,13 @@ def test_scopes_and_flows_are_kept(zeebe: Zeebe, stubbed: Callable[..., None]) -
     assert elements["reject_the_order"].scope == elements["undo_order"].key
     assert elements["accept_order"].scope == saga.key
     assert elements["accept_order_to_hold_stock"].last == "SEQUENCE_FLOW_TAKEN"
+
+
+def test_the_diagram_is_the_one_that_the_saga_runs_on(
+    zeebe: Zeebe, stubbed: Callable[..., None]
+) -> None:
+    stubbed()
+    saga = zeebe.run("place_order", **ORDER).wait()
+
+    assert zeebe.history.diagram(saga.key) == Path("bpmn/place_order.bpmn").read_bytes()
+    assert zeebe.history.diagram(1) is None

@@ -1,0 +1,106 @@
+"""Asking a server over HTTP: connections are kept, patience is short, failure is one line."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import urllib3
+from urllib3.exceptions import HTTPError, NewConnectionError
+from urllib3.exceptions import TimeoutError as TookTooLongError
+
+from sagaworks.history.port import HistoryUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_PATIENCE: Final = urllib3.Timeout(connect=2.0, read=10.0)
+_CONNECTIONS: Final = 8
+"""Kept open; threads beyond open one for a moment."""
+
+
+class Server:
+    """A server that answers in JSON; from several threads at once.
+
+    Args:
+        url: ``http(s)://[user:password@]host[:port]``.
+        headers: sent with each request.
+    """
+
+    def __init__(self, url: str, headers: Mapping[str, str] | None = None) -> None:
+        """Open nothing yet."""
+        parts = urlsplit(url)
+        place = parts.netloc.rpartition("@")[2]
+        self.name = f"{parts.scheme}://{place}"
+        self.headers = {"Accept": "application/json", **(headers or {})}
+        # Once more on a kept connection that the server has closed meanwhile; nothing is changed
+        # by asking twice.
+        retries = urllib3.Retry(total=1, redirect=0, status=0, backoff_factor=0)
+        self._pool = urllib3.PoolManager(
+            maxsize=_CONNECTIONS, timeout=_PATIENCE, retries=retries, block=False
+        )
+
+    def get(self, path: str, **parameters: object) -> Any:  # noqa: ANN401  JSON
+        """Return what the server says at this path.
+
+        Raises:
+            HistoryUnavailable: it says nothing, or refuses; why.
+        """
+        asked = {name: str(value) for name, value in parameters.items()}
+        return self.ask("GET", path, fields=asked)
+
+    def post(self, path: str, body: Mapping[str, object]) -> Any:  # noqa: ANN401  JSON
+        """Return what the server answers to a search.
+
+        Raises:
+            HistoryUnavailable: it says nothing, or refuses; why.
+        """
+        return self.ask("POST", path, json=body)
+
+    def ask(self, method: str, path: str, **content: Any) -> Any:  # noqa: ANN401  JSON
+        """Send one request and return its answer."""
+        answer = self.send(method, path, **content)
+        if answer.status != HTTPStatus.OK:
+            raise HistoryUnavailable(f"history at {self.name} {_refused(answer)}")
+        try:
+            return json.loads(answer.data)
+        except ValueError:
+            raise HistoryUnavailable(f"what answers at {self.name} is no history") from None
+
+    def send(self, method: str, path: str, **content: Any) -> urllib3.BaseHTTPResponse:  # noqa: ANN401
+        """Send one request and return the answer, whatever it is.
+
+        Raises:
+            HistoryUnavailable: nobody answers.
+        """
+        # `json=` of urllib3 sets headers of its own only where none are given.
+        headers = self.headers | ({"Content-Type": "application/json"} if "json" in content else {})
+        try:
+            return self._pool.request(method, self.name + path, headers=headers, **content)
+        except HTTPError as error:
+            raise HistoryUnavailable(f"no history at {self.name}: {_in_words(error)}") from None
+
+    def close(self) -> None:
+        """Close what is open."""
+        self._pool.clear()
+
+
+def _refused(answer: urllib3.BaseHTTPResponse) -> str:
+    if answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        return "refuses: its token or password is another one"
+    try:
+        why = str(json.loads(answer.data)["error"])
+    except (ValueError, LookupError, TypeError):
+        why = answer.reason or "no reason given"
+    return f"answers {answer.status}: {why}"
+
+
+def _in_words(error: Exception) -> str:
+    reason = getattr(error, "reason", None) or error
+    if isinstance(reason, NewConnectionError):
+        return "nobody listens there"
+    if isinstance(reason, TookTooLongError):
+        return "no answer in time"
+    return str(reason).rpartition(": ")[2] or type(reason).__name__

@@ -1,0 +1,99 @@
+"""The history that `sagaworks history` keeps, asked over HTTP: nobody else reads its database."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from typing import TYPE_CHECKING, Any, Final
+
+from sagaworks.history.asking import Server
+from sagaworks.history.port import HistoryUnavailable
+from sagaworks.history.values import Element, Incident, Instance, Job, Undoing
+from sagaworks.history.wire import Value, read
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sagaworks.saga import ElementKey, JobKey, SagaKey
+
+READ: Final = "/history/v1"
+"""Where the read API begins; another number will answer otherwise."""
+
+
+class HttpHistory:
+    """Answers as `sagaworks.history.History`; from several threads too.
+
+    Args:
+        url: where `sagaworks history` listens, ``http://host:port``.
+        token: the one that it was started with, if it was.
+    """
+
+    def __init__(self, url: str, *, token: str | None = None) -> None:
+        """Ask nothing yet."""
+        self._server = Server(url, {"Authorization": f"Bearer {token}"} if token else None)
+
+    def life(self) -> int:
+        """See `History`."""
+        return int(self._said("life"))
+
+    def job(self, key: JobKey) -> Job | None:
+        """See `History`."""
+        return self._one(Job, f"jobs/{key:d}")
+
+    def instance(self, key: SagaKey) -> Instance | None:
+        """See `History`."""
+        return self._one(Instance, f"instances/{key:d}")
+
+    def instances(self, business_key: str) -> Sequence[Instance]:
+        """See `History`."""
+        return self._many(Instance, "instances", business_key=business_key)
+
+    def jobs(self, instance: SagaKey) -> Sequence[Job]:
+        """See `History`."""
+        return self._many(Job, f"instances/{instance:d}/jobs")
+
+    def elements(self, instance: SagaKey) -> Sequence[Element]:
+        """See `History`."""
+        return self._many(Element, f"instances/{instance:d}/elements")
+
+    def incidents(self, instance: SagaKey) -> Sequence[Incident]:
+        """See `History`."""
+        return self._many(Incident, f"instances/{instance:d}/incidents")
+
+    def undoings(self, instance: SagaKey) -> Sequence[Undoing]:
+        """See `History`."""
+        return self._many(Undoing, f"instances/{instance:d}/undoings")
+
+    def undone_by(self, handler_instance: ElementKey) -> Undoing | None:
+        """See `History`."""
+        return self._one(Undoing, f"undone-by/{handler_instance:d}")
+
+    def diagram(self, instance: SagaKey) -> bytes | None:
+        """See `History`."""
+        said = self._said(f"instances/{instance:d}/diagram")
+        return None if said is None else b64decode(said)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._server.close()
+
+    def _one(self, kind: type[Value], path: str) -> Value | None:
+        said = self._said(path)
+        return None if said is None else self._read(kind, said)
+
+    def _many(self, kind: type[Value], path: str, **asked: object) -> list[Value]:
+        return [self._read(kind, one) for one in self._said(path, **asked)]
+
+    def _said(self, path: str, **asked: object) -> Any:  # noqa: ANN401  JSON
+        answer = self._server.get(f"{READ}/{path}", **asked)
+        try:
+            return answer["found"]
+        except (LookupError, TypeError):
+            raise HistoryUnavailable(f"what answers at {self._server.name} is no history") from None
+
+    def _read(self, kind: type[Value], said: Any) -> Value:  # noqa: ANN401  JSON
+        try:
+            return read(kind, said)
+        except TypeError:
+            raise HistoryUnavailable(
+                f"history at {self._server.name} is of another version"
+            ) from None
