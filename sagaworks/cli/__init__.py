@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from sagaworks import __version__
-from sagaworks.cli import db, deploy, new, start, trail
+from sagaworks.cli import db, deploy, draw, new, start, trail
 from sagaworks.errors import SagaworksError
 
 _HELP: Final = "Sagas drawn in BPMN, run by Camunda 8, carried out by Python workers."
@@ -27,6 +27,7 @@ app = typer.Typer(
 )
 app.command("new")(new.new)
 app.command("deploy")(deploy.deploy)
+app.command("draw")(draw.draw)
 app.command("start")(start.start)
 app.command("trail")(trail.trail)
 app.add_typer(db.app, name="db")
