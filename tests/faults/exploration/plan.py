@@ -1,0 +1,76 @@
+"""Which schedules there are: whatever may break at each place that a tracing run has visited."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from sagaworks.ledger.points import Point
+from tests.faults.exploration.run import HELD_OPEN, Verdict
+from tests.faults.exploration.schedule import (
+    COMMANDS,
+    MARKS,
+    OF_A_COMMAND,
+    OF_A_COMMIT,
+    POINTS,
+    THE_COMMIT,
+    Fault,
+    Kind,
+    Place,
+    Schedule,
+)
+
+_CUT_AT: Final = {Point.BEGIN, *HELD_OPEN}
+
+_ITS_JOB_IS_GONE: Final = {Point.REPORTED, Point.MARK, Point.MARKED}
+
+
+def singles(trace: Verdict, kind: str) -> list[Schedule]:
+    """Return every schedule of one fault on a path, on a kind of database."""
+    path = trace.schedule.path
+    return [
+        Schedule(path, (Fault(place, what),))
+        for place in trace.visited
+        for what in faults_at(place, kind)
+    ]
+
+
+def pairs(first: Verdict) -> list[Schedule]:
+    """Return every schedule that lets a run with one crash meet a second one after it."""
+    [fault] = first.schedule.faults
+    return [
+        Schedule(first.schedule.path, (fault, Fault(place, Kind.CRASH)))
+        for place in first.visited[first.first :]
+        if place.at in POINTS
+    ]
+
+
+def faults_at(place: Place, kind: str) -> Iterator[Kind]:
+    """Give what may happen at a place."""
+    if place.at in COMMANDS:
+        yield from OF_A_COMMAND
+    elif place.at == THE_COMMIT:
+        yield from OF_A_COMMIT
+    else:
+        yield from _at_a_point(place, POINTS[place.at], kind)
+
+
+def _at_a_point(place: Place, point: Point, kind: str) -> Iterator[Kind]:
+    yield Kind.CRASH
+    yield Kind.ZOMBIE_DURING
+    # Nobody ends the transaction of an SQLite writer that sleeps: the others wait for it.
+    if point not in HELD_OPEN or kind != "sqlite":
+        yield Kind.ZOMBIE_AFTER
+        yield Kind.ZOMBIE_LAST
+    if point in _CUT_AT:
+        yield Kind.CUT
+    if point is Point.BEGIN:
+        yield Kind.AWAY
+    if place.task != MARKS and point not in _ITS_JOB_IS_GONE:
+        yield Kind.MOVED
+        yield Kind.RESTORED
+
+
+def crashes(schedules: Sequence[Schedule]) -> list[Schedule]:
+    """Return those that let a worker merely die."""
+    return [one for one in schedules if [fault.kind for fault in one.faults] == [Kind.CRASH]]
