@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import enum
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
+    from sagaworks.settings import Project, Settings
     from sagaworks.trail import Trail
 
 _FINDINGS = 3
@@ -26,20 +28,32 @@ def trail(
     format_: Annotated[Format, typer.Option("--format", help="For people or for programs.")] = (
         Format.TABLE
     ),
+    picture: Annotated[
+        bool, typer.Option("--picture", help="Paint the saga's way on its diagram.")
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="With --picture: an .svg or a .png; KEY.svg."),
+    ] = None,
 ) -> None:
     """Show what happened in a saga, in order, from its services' ledgers.
 
     Exit code 3 where a worker couldn't be asked, or nobody knows the key.
     """
+    if output is not None and not picture:
+        raise typer.BadParameter("only with --picture", param_hint="--output")
     from sagaworks.settings import Project, Settings
     from sagaworks.trail import read_trail
 
     project = Project.load()
-    found = read_trail(key, project.service_names(), Settings.load(project=project))
+    settings = Settings.load(project=project)
+    found = read_trail(key, project.service_names(), settings)
     if format_ is Format.JSON:
         typer.echo(found.as_json())
-    else:
+    elif not picture:
         _print(found)
+    if picture:
+        _paint(found, project, settings, output or _file_of(key))
     for missing in found.unreachable:
         typer.echo(f"sagaworks: {missing.service} is unreachable: {missing.why}", err=True)
     if not found.entries:
@@ -47,6 +61,31 @@ def trail(
         typer.echo(f"sagaworks: {asked} knows {key}", err=True)
     if found.unreachable or not found.entries:
         raise typer.Exit(_FINDINGS)
+
+
+def _paint(found: Trail, project: Project, settings: Settings, file: Path) -> None:
+    """Write the picture, from history if it knows the saga, else from the ledgers."""
+    from sagaworks.cli.pictures import write_picture
+    from sagaworks.history import HistoryUnavailable, connect
+    from sagaworks.picture.of_trail import of_history, of_ledgers
+
+    svg = None
+    if settings.history:
+        try:
+            history = connect(settings.history, token=settings.token)
+            svg = of_history(history, found.saga_key, found.entries)
+        except HistoryUnavailable as error:
+            typer.echo(f"sagaworks: {error}; painted from the ledgers", err=True)
+    if svg is None and found.entries:
+        svg = of_ledgers(project.diagram_files(), found.saga_key, found.entries)
+    if svg is not None:
+        write_picture(svg, file)
+
+
+def _file_of(key: str) -> Path:
+    """Return a file in this folder that is named after the key, whatever is in that."""
+    name = "".join(one if one.isalnum() or one in "-_." else "-" for one in key)
+    return Path(f"{name.lstrip('.') or 'saga'}.svg")
 
 
 def _print(found: Trail) -> None:

@@ -4,8 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-State = Literal["done", "undone", "refused", "waiting", "in_doubt", "covered", "partly", "missed"]
-"""The first five are a saga's; the last three say what a test run has gone through."""
+State = Literal[
+    "done",
+    "undone",
+    "refused",
+    "taken_away",
+    "waiting",
+    "stuck",
+    "in_doubt",
+    "covered",
+    "partly",
+    "missed",
+]
+"""The last three say what a test run has gone through; the others are of one saga."""
 
 INK: Final = "#22242a"
 
@@ -28,7 +39,9 @@ PAINTS: Final[Mapping[State, Paint]] = {
     "done": Paint("#d9f2df", "#1a7f37"),
     "undone": Paint("#fff0c7", "#a85b00"),
     "refused": Paint("#ffdcd8", "#c0181f"),
+    "taken_away": Paint("#e9ebef", "#59606d", dashes="7 5"),
     "waiting": Paint("#d8e8ff", "#0a58b8"),
+    "stuck": Paint("#ffd9ef", "#b0126b"),
     "in_doubt": Paint("#ecdcff", "#7a32c8"),
     "covered": Paint("#d9f2df", "#1a7f37"),
     "partly": Paint("#fff0c7", "#a85b00"),
@@ -47,5 +60,16 @@ class Mark:
     state: State
     label: str | None = None
 
+
+MEANINGS: Final[Mapping[State, str]] = {
+    "done": "done",
+    "undone": "undone",
+    "refused": "refused",
+    "taken_away": "taken away",
+    "waiting": "waiting",
+    "stuck": "stuck: an incident",
+    "in_doubt": "in doubt",
+}
+"""What the colours of a saga's way say."""
 
 Marks = Mapping[str, Mark]

@@ -7,9 +7,9 @@ from lxml.etree import _Element as Node
 from sagaworks.picture import icons
 from sagaworks.picture.artifacts import draw_artifact, draw_pool
 from sagaworks.picture.icons import draw_icon
-from sagaworks.picture.kinds import ARTIFACTS, POOLS, kind_of, markers
+from sagaworks.picture.kinds import ARTIFACTS, POOLS, is_expanded, kind_of, markers
 from sagaworks.picture.lines import DOTS
-from sagaworks.picture.paint import Paint
+from sagaworks.picture.paint import PLAIN, Paint
 from sagaworks.picture.svg import Box, Point, add, stroke
 
 INSET: Final = 4
@@ -39,6 +39,8 @@ def _draw_activity(group: Node, element: Node, shape: Node, box: Box, paint: Pai
     style: dict[str, Any] = {"fill": paint.fill, "stroke": paint.line}
     if element.get("triggeredByEvent") == "true":
         style |= DOTS
+    if is_expanded(element, shape) and paint != PLAIN:
+        style["fill_opacity"] = 0.35  # what is in it has colours of its own
     add(group, "rect", **box.sides, rx=10, **style, **stroke(4 if kind == "callActivity" else 2))
     if kind == "transaction":
         inner = Box(box.x + 3, box.y + 3, box.width - 6, box.height - 6)

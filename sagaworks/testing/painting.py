@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 _STATES: dict[Fate, State] = {
     "done": "done",
     "refused": "refused",
-    "taken away": "refused",
+    "taken away": "taken_away",
     "waiting": "waiting",
     "retrying": "waiting",
-    "incident": "in_doubt",
+    "incident": "stuck",
 }
 
 
