@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 import sagaworks
 from sagaworks import settings
 from sagaworks.cli import app
+from sagaworks.history.keeping.metrics import HistoryMetrics
 from sagaworks.observe.metrics import WorkerMetrics
 from sagaworks.project import Project
 from sagaworks.settings import Settings
@@ -142,17 +143,22 @@ def _default(field: Any) -> str:
 
 
 def metrics_page() -> str:
-    """Return the page of all metrics of a worker."""
-    registry = CollectorRegistry()
-    WorkerMetrics(registry)
+    """Return the page of all metrics of a worker, and of history."""
+    of_a_worker, of_history = CollectorRegistry(), CollectorRegistry()
+    WorkerMetrics(of_a_worker)
+    HistoryMetrics(of_history, lambda: ())
+    intro = "Served by each worker at `GET /metrics`. No label holds a business key or a value."
+    parts = [f"{NOTE}# Metrics\n", intro, "", *_metrics(of_a_worker)]
+    return "\n".join([*parts, "\n## Of `sagaworks history`\n", *_metrics(of_history), ""])
+
+
+def _metrics(registry: CollectorRegistry) -> list[str]:
     rows = sorted(
         f"| `{_metric_name(metric)}` | {metric.type} | {_labels(registry, metric)} | "
         f"{metric.documentation} |"
         for metric in registry.collect()
     )
-    head = ["| metric | type | labels | means |", "| --- | --- | --- | --- |"]
-    intro = "Served by each worker at `GET /metrics`. No label holds a business key or a value."
-    return "\n".join([f"{NOTE}# Metrics\n", intro, "", *head, *rows, ""])
+    return ["| metric | type | labels | means |", "| --- | --- | --- | --- |", *rows]
 
 
 def _metric_name(metric: Any) -> str:
@@ -161,7 +167,8 @@ def _metric_name(metric: Any) -> str:
 
 def _labels(registry: CollectorRegistry, metric: Any) -> str:
     collector = registry._names_to_collectors.get(metric.name)
-    return ", ".join(f"`{label}`" for label in getattr(collector, "_labelnames", ()))
+    names = getattr(metric, "_labelnames", ()) or getattr(collector, "_labelnames", ())
+    return ", ".join(f"`{label}`" for label in names)
 
 
 def api_page() -> str:

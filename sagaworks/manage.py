@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import ipaddress
 import json
 import socket
 import socketserver
@@ -20,6 +19,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from sagaworks.codec import to_json
 from sagaworks.errors import ConfigurationError, SagaworksError
+from sagaworks.loopback import is_loopback, reachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -84,7 +84,7 @@ class Management:
     @property
     def is_loopback(self) -> bool:
         """Whether only this machine can connect."""
-        return _is_loopback(self.host)
+        return is_loopback(self.host)
 
     def start(self) -> str:
         """Bind, serve in a thread, and return the URL.
@@ -102,7 +102,7 @@ class Management:
             remedy = f"set {self.service_name.upper()}_MANAGE_PORT to a free port, or to 0"
             raise ConfigurationError(f"{place}: {error.strerror}; {remedy}") from error
         self._server.serve_in_thread()
-        return f"http://{_reachable(self.host)}:{self._server.server_address[1]}"
+        return f"http://{reachable(self.host)}:{self._server.server_address[1]}"
 
     def stop(self) -> None:
         """Stop serving; does nothing when it doesn't serve."""
@@ -224,7 +224,7 @@ class _Handler(BaseHTTPRequestHandler):
             given = self.headers.get("Authorization", "").encode()
             if not hmac.compare_digest(given, f"Bearer {management.token}".encode()):
                 return _error(HTTPStatus.UNAUTHORIZED, "wants `Authorization: Bearer <token>`")
-        elif not _is_loopback(urlsplit(f"//{self.headers.get('Host', '')}").hostname or ""):
+        elif not is_loopback(urlsplit(f"//{self.headers.get('Host', '')}").hostname or ""):
             # A web page can point a name of its own at 127.0.0.1 and read what a browser gets.
             return _error(HTTPStatus.FORBIDDEN, "wants a loopback name in `Host`")
         return None
@@ -305,19 +305,6 @@ def _error(status: HTTPStatus, why: str, **more: Sequence[str]) -> _Answer:
 
 def _json(status: HTTPStatus, value: object) -> _Answer:
     return _Answer(status, json.dumps(to_json(value), ensure_ascii=False).encode() + b"\n")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _reachable(host: str) -> str:
-    """An address to connect to: "every interface" includes this machine's own."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
-    return f"[{host}]" if ":" in host else host
 
 
 def _cut(connection: socket.socket) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from sagaworks import __version__
-from sagaworks.cli import db, deploy, draw, new, start, trail
+from sagaworks.cli import db, deploy, draw, history, new, start, trail
 from sagaworks.errors import SagaworksError
 
 _HELP: Final = "Sagas drawn in BPMN, run by Camunda 8, carried out by Python workers."
@@ -30,6 +30,7 @@ app.command("deploy")(deploy.deploy)
 app.command("draw")(draw.draw)
 app.command("start")(start.start)
 app.command("trail")(trail.trail)
+app.command("history")(history.history)
 app.add_typer(db.app, name="db")
 
 if find_spec("sagaworks.cli.engine"):

@@ -76,4 +76,9 @@ class Lives:
 
     def has(self, life: int, position: int) -> bool:
         """Tell whether what was seen there in that life holds in the present one too."""
-        return all(position < began for began in self._began[life:])
+        end = self.end_of(life)
+        return end is None or position < end
+
+    def end_of(self, life: int) -> int | None:
+        """Return the position from which on a life's records hold no more; None: they all do."""
+        return min(self._began[life:], default=None)

@@ -69,6 +69,15 @@ _FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "PROCESS": ("bpmnProcessId", "version", "processDefinitionKey", "resource"),
 }
 
+# The rest is its process's, and told by the record of that.
+_OF_AN_ELEMENT: Final = (
+    "elementId",
+    "bpmnElementType",
+    "bpmnEventType",
+    "processInstanceKey",
+    "flowScopeKey",
+)
+
 # On the way to an end that is told too; and a lock that was extended, which ends nothing.
 _PASSING: Final = frozenset({"ELEMENT_COMPLETING", "ELEMENT_TERMINATING", "TIMEOUT_UPDATED"})
 
@@ -82,6 +91,8 @@ def kept(record: Record) -> Record | None:
     is_other_variable = record["valueType"] == "VARIABLE" and read_business_key(record) is None
     if is_other_variable or (record["valueType"] == "PROCESS" and not value.get("resource")):
         return None
+    if value.get("bpmnElementType", "PROCESS") != "PROCESS":
+        fields = _OF_AN_ELEMENT
     slim = {name: value[name] for name in fields if value.get(name) not in _NOTHING}
     if len(slim.get("errorMessage", "")) > LONGEST_MESSAGE:
         slim["errorMessage"] = slim["errorMessage"][:LONGEST_MESSAGE]

@@ -1,0 +1,1 @@
+"""`sagaworks history`: takes the engine's records, keeps what is needed of them, and answers."""

@@ -1,0 +1,305 @@
+"""History kept in a database: what came is committed before it's acknowledged."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+
+from loguru import logger
+from sqlalchemy import ColumnElement, Connection, delete, insert, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from sagaworks.errors import ConfigurationError
+from sagaworks.history import records
+from sagaworks.history.account import Account
+from sagaworks.history.keeping import partitions, tables
+from sagaworks.history.keeping.rows import record_of, row_of
+from sagaworks.history.lives import FIRST, Meeting
+from sagaworks.history.port import HistoryUnavailable
+from sagaworks.ledger.faults import CommitUnknownError, DatabaseReplacedError, reason_of
+from sagaworks.ledger.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from sagaworks.history.records import Record
+    from sagaworks.history.values import Element, Incident, Instance, Job, Undoing
+    from sagaworks.saga import ElementKey, JobKey, SagaKey
+
+Found = TypeVar("Found")
+
+KINDS: Final = ("sqlite", "postgresql")
+_WAIT: Final = timedelta(seconds=5)
+_READERS: Final = 8
+_PRUNED_AT_ONCE: Final = 200
+"""Instances in one transaction: the exporter waits for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of a batch.
+
+    Attributes:
+        new, repeats: how many records were each.
+        kept: how many of the new ones history keeps.
+    """
+
+    new: int
+    kept: int
+    repeats: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a partition has come; `newest` is in the engine's milliseconds."""
+
+    partition: int
+    life: int
+    last: int
+    newest: int
+    missing: int
+
+
+class KeptHistory:
+    """Takes batches of records and answers as `sagaworks.history.History`; from threads too.
+
+    Args:
+        url: of a database of its own, SQLite or PostgreSQL.
+    """
+
+    def __init__(self, url: str) -> None:
+        """Open nothing yet.
+
+        Raises:
+            ConfigurationError: the URL is malformed, or names another kind of database.
+        """
+        self._store = Store(url, pool_size=_READERS, wait=_WAIT)
+        self.name = self._store.name
+        kind = self._store.url.get_backend_name()
+        if kind not in KINDS:
+            raise ConfigurationError(f"{self.name}: history is kept in SQLite or PostgreSQL")
+        # Batches of two partitions would wait for each other in SQLite, and time out.
+        self._turn = threading.Lock()
+
+    def prepare(self) -> None:
+        """Make the tables where there are none.
+
+        Raises:
+            ConfigurationError: the database can't be opened, or is of another version.
+        """
+        try:
+            with self._store.writing() as connection:
+                tables.metadata.create_all(connection)
+                found = connection.execute(select(tables.version.c.version)).scalar()
+                if found is None:
+                    row = insert(tables.version).values(version=tables.HISTORY_VERSION)
+                    connection.execute(row)
+        except _FAILURES as error:
+            raise ConfigurationError(f"{self.name}: {reason_of(error)}") from None
+        if found not in (None, tables.HISTORY_VERSION):
+            asked = tables.HISTORY_VERSION
+            why = f"the history is version {found}, this sagaworks knows {asked}"
+            raise ConfigurationError(f"{self.name}: {why}; name another by HISTORY_DATABASE_URL")
+
+    def take(self, batch: Sequence[Record]) -> Taken:
+        """Keep a batch of records, all of it or nothing; what was there already changes nothing.
+
+        Raises:
+            HistoryUnavailable: the database can't take it now; it must come again.
+        """
+        done = Taken(0, 0, 0)
+        try:
+            with self._turn, self._store.writing() as connection:
+                for number, group in groupby(batch, itemgetter("partitionId")):
+                    done = _sum(done, _take(connection, number, [*group]))
+        except _FAILURES as error:
+            raise HistoryUnavailable(f"{self.name}: {reason_of(error)}") from None
+        return done
+
+    def prune(self, before: int) -> int:
+        """Forget what ended before a time of the engine's; what runs is kept, however old.
+
+        Args:
+            before: in the engine's milliseconds.
+
+        Returns:
+            How many records that were.
+
+        Raises:
+            HistoryUnavailable: the database can't do it now.
+        """
+        count = 0
+        while True:
+            gone = self._written(lambda connection: _prune(connection, before))
+            if gone == 0:
+                return count
+            count += gone
+
+    def progress(self) -> Sequence[Progress]:
+        """Return how far each partition has come."""
+
+        def read(connection: Connection) -> list[Progress]:
+            lives = partitions.lives_of(connection)
+            rows = connection.execute(select(tables.partition)).mappings()
+            return [
+                Progress(
+                    row["partition"],
+                    lives[row["partition"]].present,
+                    row["last"],
+                    row["newest"],
+                    row["missing"],
+                )
+                for row in rows
+            ]
+
+        return self._read(read)
+
+    def life(self) -> int:
+        """See `History`."""
+        lives = self._read(partitions.lives_of)
+        return max((one.present for one in lives.values()), default=FIRST)
+
+    def job(self, key: JobKey) -> Job | None:
+        """See `History`."""
+        return self._account(_c.named == key, _c.type == "JOB").jobs.get(key)
+
+    def instance(self, key: SagaKey) -> Instance | None:
+        """See `History`."""
+        return self._account(*_of_itself(key)).instance(key)
+
+    def instances(self, business_key: str) -> Sequence[Instance]:
+        """See `History`."""
+        named = self._account(_c.business_key == business_key).business_keys
+        found = [self.instance(key) for key in named]
+        return sorted((one for one in found if one), key=lambda one: (one.began, one.key))
+
+    def jobs(self, instance: SagaKey) -> Sequence[Job]:
+        """See `History`."""
+        return [*self._account(_c.instance == instance, _c.type == "JOB").jobs.values()]
+
+    def elements(self, instance: SagaKey) -> Sequence[Element]:
+        """See `History`."""
+        wanted = (_c.instance == instance, _c.type == "PROCESS_INSTANCE")
+        return self._account(*wanted).elements_in_order()
+
+    def incidents(self, instance: SagaKey) -> Sequence[Incident]:
+        """See `History`."""
+        wanted = (_c.instance == instance, _c.type == "INCIDENT")
+        return [*self._account(*wanted).incidents.values()]
+
+    def undoings(self, instance: SagaKey) -> Sequence[Undoing]:
+        """See `History`."""
+        wanted = (_c.instance == instance, _c.type == "COMPENSATION_SUBSCRIPTION")
+        return [*self._account(*wanted).undoings.values()]
+
+    def undone_by(self, handler_instance: ElementKey) -> Undoing | None:
+        """See `History`."""
+        wanted = (_c.named == handler_instance, _c.type == "COMPENSATION_SUBSCRIPTION")
+        thrown = [*self._account(*wanted).undoings.values()]
+        if not thrown:
+            return None
+        # Its later records don't name the handler.
+        every = {one.key: one for one in self.undoings(thrown[-1].instance)}
+        return every.get(thrown[-1].key)
+
+    def diagram(self, instance: SagaKey) -> bytes | None:
+        """See `History`."""
+        found = self.instance(instance)
+        if found is None:
+            return None
+        wanted = (_c.named == found.definition, _c.type == "PROCESS")
+        return self._account(*wanted).diagrams.get(found.definition)
+
+    def close(self) -> None:
+        """Close the database."""
+        self._store.close()
+
+    def _account(self, *wanted: ColumnElement[bool]) -> Account:
+        """Add up the records asked for, those of the present life only."""
+        return self._read(lambda connection: Account(_present(connection, *wanted)))
+
+    def _read(self, work: Callable[[Connection], Found]) -> Found:
+        try:
+            with self._store.reading() as connection:
+                return work(connection)
+        except _FAILURES as error:
+            raise HistoryUnavailable(f"{self.name}: {reason_of(error)}") from None
+
+    def _written(self, work: Callable[[Connection], Found]) -> Found:
+        try:
+            with self._turn, self._store.writing() as connection:
+                return work(connection)
+        except _FAILURES as error:
+            raise HistoryUnavailable(f"{self.name}: {reason_of(error)}") from None
+
+
+_c: Final = tables.record.c
+_FAILURES: Final = (SQLAlchemyError, CommitUnknownError, DatabaseReplacedError)
+
+
+def _sum(one: Taken, other: Taken) -> Taken:
+    return Taken(one.new + other.new, one.kept + other.kept, one.repeats + other.repeats)
+
+
+def _take(connection: Connection, number: int, batch: Sequence[Record]) -> Taken:
+    partition = partitions.lock(connection, number)
+    lowest = min(record["position"] for record in batch)
+    known = {}
+    if lowest <= partition.last:
+        known = {**partitions.marks_from(connection, partition, lowest)}
+    rows, repeats = [], 0
+    for record in batch:
+        meeting = partition.meet(record, known)
+        if meeting is Meeting.REPEAT:
+            repeats += 1
+            continue
+        if meeting is Meeting.NEW_LIFE:
+            known = {at: mark for at, mark in known.items() if at < record["position"]}
+            logger.warning(
+                "partition {} begins life {} at position {}: the engine was restored or wiped",
+                number,
+                partition.lives.present,
+                record["position"],
+            )
+        if kept := records.kept(record):
+            rows.append(row_of(kept, partition.lives.present))
+    if rows:
+        connection.execute(insert(tables.record), rows)
+    partitions.save(connection, partition)
+    return Taken(len(batch) - repeats, len(rows), repeats)
+
+
+def _of_itself(key: SagaKey) -> tuple[ColumnElement[bool], ...]:
+    """The records of the process itself, and of the variable with its business key."""
+    return _c.instance == key, (_c.key == key) | (_c.type == "VARIABLE")
+
+
+def _present(connection: Connection, *wanted: ColumnElement[bool]) -> Iterator[Record]:
+    lives = partitions.lives_of(connection)
+    rows = connection.execute(
+        select(tables.record).where(*wanted).order_by(_c.partition, _c.position)
+    )
+    for row in rows.mappings():
+        if lives[row["partition"]].has(row["life"], row["position"]):
+            yield record_of(cast("dict[str, Any]", row))
+
+
+def _prune(connection: Connection, before: int) -> int:
+    lives, count = partitions.lives_of(connection), 0
+    for number in partitions.numbers(connection):
+        count += partitions.forget_dead(connection, number, lives[number], before)
+        present = partitions.is_present(number, lives[number])
+        ended = (
+            select(_c.instance)
+            .where(present, _c.ends.is_not(None), _c.at < before)
+            .limit(_PRUNED_AT_ONCE)
+        )
+        keys = connection.execute(ended).scalars().all()
+        if keys:
+            gone = delete(tables.record).where(present, _c.instance.in_(keys))
+            count += connection.execute(gone).rowcount
+    return count

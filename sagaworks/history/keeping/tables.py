@@ -1,0 +1,90 @@
+"""The tables of a kept history: a log of slim records, and how far each partition has come."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+from sagaworks.saga import LONGEST_KEY
+
+HISTORY_VERSION: Final = 1
+"""What is compared at the start; a change of the tables below raises it."""
+
+metadata = MetaData()
+
+version = Table(
+    "history_version",
+    metadata,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+)
+
+record = Table(
+    "history_record",
+    metadata,
+    # In this order each new record goes to the end of the table.
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("life", Integer, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+    Column("type", String(40), nullable=False),
+    Column("intent", String(40), nullable=False),
+    Column("key", BigInteger, nullable=False),
+    Column("instance", BigInteger),
+    # By what it's looked up beside its instance: a job, a handler's instance, a definition.
+    Column("named", BigInteger),
+    Column("business_key", String(LONGEST_KEY)),
+    # Of a process instance's last record.
+    Column("ends", Boolean),
+    Column("value", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Each of the partial ones holds a few records of a saga only.
+Index("history_instance", record.c.instance)
+for _column in (record.c.named, record.c.business_key):
+    _is_there = _column.is_not(None)
+    Index(
+        f"history_{_column.name}",
+        _column,
+        sqlite_where=_is_there,
+        postgresql_where=_is_there,
+    )
+Index(
+    "history_ended",
+    record.c.at,
+    sqlite_where=record.c.ends.is_not(None),
+    postgresql_where=record.c.ends.is_not(None),
+)
+
+partition = Table(
+    "history_partition",
+    metadata,
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    # The highest position that was seen, kept or not, and the latest time.
+    Column("last", BigInteger, nullable=False),
+    Column("newest", BigInteger, nullable=False),
+    # The exporter's own count of each type's records, as JSON; and those it skipped.
+    Column("sequences", Text, nullable=False),
+    Column("missing", BigInteger, nullable=False),
+)
+
+life = Table(
+    "history_life",
+    metadata,
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("life", Integer, primary_key=True, autoincrement=False),
+    # The position it began at, and the engine's time of the record that told it.
+    Column("began", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)

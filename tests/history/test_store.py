@@ -1,0 +1,230 @@
+"""The contract on a kept history, in both of its databases, and what is only theirs."""
+
+import sqlite3
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, create_engine, event, text
+
+from sagaworks.errors import ConfigurationError
+from sagaworks.history import HistoryUnavailable
+from sagaworks.history.keeping import tables
+from sagaworks.history.keeping.store import KeptHistory
+from tests.history.contract import RecordContract, Take
+from tests.history.recorded import (
+    ORDER,
+    OTHER,
+    XML,
+    deployed,
+    in_partition,
+    incident,
+    job,
+    later,
+    process,
+    undoing,
+    variable,
+)
+
+_MOMENT = timedelta(milliseconds=50)
+
+
+@contextmanager
+def opened(url: str) -> Iterator[Connection]:
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        yield connection
+    engine.dispose()
+
+
+@pytest.fixture
+def history(database_url: str) -> Iterator[KeptHistory]:
+    kept = KeptHistory(database_url)
+    kept.prepare()
+    yield kept
+    kept.close()
+
+
+class StoreContract(RecordContract):
+    @pytest.fixture
+    def take(self, history: KeptHistory) -> Take:
+        return lambda records: history.take([*records])
+
+    def test_what_was_taken_is_there_for_who_opens_it_next(
+        self, history: KeptHistory, database_url: str
+    ) -> None:
+        history.take([deployed(1), process(2, "ELEMENT_ACTIVATED"), job(3, "CREATED")])
+        history.close()
+
+        again = KeptHistory(database_url)
+        again.prepare()
+
+        assert again.job(7)
+        assert again.take([job(3, "CREATED")]).repeats == 1
+        again.close()
+
+    def test_no_variable_but_the_business_key_is_kept(
+        self, history: KeptHistory, database_url: str
+    ) -> None:
+        history.take(
+            [
+                variable(1, "card", "4111-1111"),
+                variable(2, "saga_key", "o-1"),
+                undoing(3, "CREATED"),
+                job(4, "CREATED", variables={"card": "4111-1111"}),
+            ]
+        )
+
+        with opened(database_url) as connection:
+            values = " ".join(
+                connection.execute(text("SELECT value FROM history_record")).scalars()
+            )
+        assert "o-1" in values
+        assert "4111" not in values
+
+    def test_an_old_saga_that_has_ended_is_forgotten_and_its_diagram_stays(
+        self, history: KeptHistory
+    ) -> None:
+        history.take([deployed(1), variable(2, "saga_key", "o-1"), *_whole(3, ORDER)])
+        history.take([*_whole(10_000, OTHER)])
+
+        count = history.prune(before=5_000)
+
+        assert count == 4
+        assert (history.instance(ORDER), history.instances("o-1")) == (None, [])
+        assert history.instance(OTHER)
+        assert history.diagram(OTHER) == XML
+
+    def test_a_saga_that_runs_is_never_forgotten(self, history: KeptHistory) -> None:
+        history.take([process(1, "ELEMENT_ACTIVATED"), job(2, "CREATED"), incident(3, "CREATED")])
+
+        assert history.prune(before=10**15) == 0
+        assert history.job(7)
+
+    def test_what_an_earlier_life_left_running_is_forgotten_by_its_age(
+        self, history: KeptHistory
+    ) -> None:
+        history.take([process(1, "ELEMENT_ACTIVATED"), job(2, "CREATED"), job(3, "CREATED", 8)])
+        history.take([later(job(3, "COMPLETED"))])
+
+        assert history.prune(before=5_000) == 1
+        assert [one.key for one in history.jobs(ORDER)] == [7]
+
+    def test_a_key_reused_in_a_new_life_loses_nothing_when_the_old_saga_is_forgotten(
+        self, history: KeptHistory
+    ) -> None:
+        history.take([process(5, "ELEMENT_ACTIVATED"), process(6, "ELEMENT_COMPLETED")])
+        history.take([later(process(4, "ELEMENT_ACTIVATED"))])
+
+        history.prune(before=5_000)
+
+        assert history.instance(ORDER)
+
+    def test_what_the_exporter_has_skipped_is_counted(self, history: KeptHistory) -> None:
+        partition = 1 << 51
+        history.take([{**job(1, "CREATED"), "sequence": partition + 1}])
+        history.take([{**job(2, "FAILED"), "sequence": partition + 2}])
+        history.take([{**job(5, "COMPLETED"), "sequence": partition + 5}])
+        history.take([{**incident(6, "CREATED"), "sequence": partition + 9}])
+
+        (progress,) = history.progress()
+
+        assert (progress.missing, progress.last, progress.newest) == (2, 6, 1006)
+
+    def test_partitions_that_come_at_once_are_all_taken(self, history: KeptHistory) -> None:
+        def send(number: int) -> None:
+            for position in range(10):
+                history.take(
+                    [in_partition(number, job(position, "CREATED", number * 100 + position))]
+                )
+
+        with ThreadPoolExecutor(4) as threads:
+            for done in [threads.submit(send, number) for number in range(1, 5)]:
+                done.result()
+
+        assert len(history.jobs(ORDER)) == 40
+
+    def test_a_batch_that_fails_leaves_nothing_and_comes_again(self, history: KeptHistory) -> None:
+        good = job(1, "CREATED")
+        broken = {**job(2, "CREATED"), "intent": None}
+
+        with pytest.raises(HistoryUnavailable, match="history"):
+            history.take([good, broken])
+
+        assert history.job(7) is None
+        assert history.take([good]).new == 1
+
+    def test_a_database_of_a_later_version_is_refused(
+        self, history: KeptHistory, database_url: str
+    ) -> None:
+        with opened(database_url) as connection:
+            connection.execute(tables.version.update().values(version=99))
+
+        with pytest.raises(ConfigurationError, match="version 99, this sagaworks knows 1"):
+            history.prepare()
+
+
+def _whole(position: int, instance: int) -> list[dict]:
+    return [
+        process(position, "ELEMENT_ACTIVATED", instance),
+        job(position + 1, "COMPLETED", instance + 1, processInstanceKey=instance),
+        process(position + 2, "ELEMENT_COMPLETED", instance),
+    ]
+
+
+class TestOnSQLite(StoreContract):
+    @pytest.fixture
+    def database_url(self, tmp_path: Path) -> str:
+        return f"sqlite:///{tmp_path / 'history.db'}"
+
+    def test_a_locked_database_takes_nothing_and_says_so(
+        self, history: KeptHistory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("sagaworks.history.keeping.store._WAIT", _MOMENT)
+        impatient = KeptHistory(f"sqlite:///{tmp_path / 'history.db'}")
+        other = sqlite3.connect(tmp_path / "history.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+
+        with pytest.raises(HistoryUnavailable, match="database is locked"):
+            impatient.take([job(1, "CREATED")])
+
+        other.close()
+        assert impatient.take([job(1, "CREATED")]).new == 1
+        impatient.close()
+
+    def test_a_full_disk_takes_nothing_and_says_so(self, history: KeptHistory) -> None:
+        with history._store.engine.connect() as connection:
+            pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+
+        @event.listens_for(history._store.engine, "checkout")
+        def full(connection: sqlite3.Connection, *_: object) -> None:
+            connection.execute(f"PRAGMA max_page_count = {pages}")
+
+        big = deployed(1, XML * 10_000)
+        with pytest.raises(HistoryUnavailable, match="full"):
+            history.take([big])
+
+        event.remove(history._store.engine, "checkout", full)
+        history._store.engine.dispose()
+        assert history.take([big]).new == 1
+
+    def test_another_kind_of_database_is_refused(self) -> None:
+        with pytest.raises(ConfigurationError, match="SQLite or PostgreSQL"):
+            KeptHistory("mariadb+pymysql://me@host/history")
+
+
+@pytest.fixture(scope="session")
+def empty(postgresql) -> str:
+    postgresql.create_database("history")
+    return postgresql.admin_url("history")
+
+
+class TestOnPostgreSQL(StoreContract):
+    @pytest.fixture
+    def database_url(self, empty: str) -> str:
+        with opened(empty) as connection:
+            tables.metadata.drop_all(connection)
+        return empty
