@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from sagaworks.diagram.elements import Element, Flow, Task
-from sagaworks.diagram.file import shown
+from sagaworks.finding import shown
 
 ANY_CODE: Final = ""
 """Stands among the caught error codes for an event that catches them all."""

@@ -7,11 +7,12 @@ from typing import Final
 from lxml.etree import _Element as Node
 
 from sagaworks.diagram.elements import DEFAULT_RETRIES, Element, Flow, Mappings, Task
-from sagaworks.diagram.file import BPMN, read_xml, shown
+from sagaworks.diagram.file import BPMN, ZEEBE, read_xml
 from sagaworks.diagram.process import ANY_CODE, EVERYTHING, Diagram
-from sagaworks.errors import ContractError
+from sagaworks.finding import Finding, NotADiagramError, refused
 
-ZEEBE: Final = "{http://camunda.org/schema/zeebe/1.0}"
+MOST_TOLD: Final = 10
+"""Lines about double ids; a copied file has as many of them as elements."""
 
 DEFINITION: Final = "EventDefinition"
 
@@ -26,7 +27,15 @@ def read_diagram(path: Path, content: bytes | None = None) -> Diagram:
     Raises:
         ContractError: it can't be one; each problem one line with file and line number.
     """
-    root = read_xml(path, content)
+    return diagram_of(read_xml(path, content), path)
+
+
+def diagram_of(root: Node, path: Path) -> Diagram:
+    """Return the diagram in a file that was read.
+
+    Raises:
+        ContractError: as `read_diagram`.
+    """
     process = _the_process(root, path)
     _refuse_double_ids(root, path)
     handlers = _handlers(process)
@@ -47,11 +56,12 @@ def read_diagram(path: Path, content: bytes | None = None) -> Diagram:
 def _the_process(root: Node, path: Path) -> Node:
     found = [one for one in root.iter(f"{BPMN}process") if one.get("isExecutable") == "true"]
     if not found:
-        message = "no executable process; in the Modeler, tick `Executable`"
-        raise ContractError(f"{shown(path)}:{root.sourceline}: {message}")
+        remedy = "in the Modeler, tick `Executable`"
+        raise refused("not-a-diagram", path, root.sourceline, "no executable process", remedy)
     if len(found) > 1:
-        message = f"a second process, `{found[1].get('id')}`; one file holds one saga"
-        raise ContractError(f"{shown(path)}:{found[1].sourceline}: {message}")
+        what = f"a second process, `{found[1].get('id')}`"
+        remedy = "one file holds one saga"
+        raise refused("several-processes", path, found[1].sourceline, what, remedy)
     return found[0]
 
 
@@ -61,12 +71,12 @@ def _refuse_double_ids(root: Node, path: Path) -> None:
     for node in root.iter("*"):
         id_ = node.get("id")
         if id_ in lines:
-            where = f"{shown(path)}:{node.sourceline}"
-            problems.append(f"{where}: id `{id_}` is used twice, first in line {lines[id_]}")
+            what = f"id `{id_}` is used twice, first in line {lines[id_]}"
+            problems.append(Finding("error", "double-id", path, node.sourceline, "", what))
         elif id_ is not None:
             lines[id_] = node.sourceline
     if problems:
-        raise ContractError("\n".join(problems))
+        raise NotADiagramError(*problems[:MOST_TOLD])
 
 
 def _holds_a_token(node: Node) -> bool:

