@@ -125,10 +125,6 @@ class _Contract:
             what = f"undoes nothing as drawn, but in code it undoes `{undo.step.job_type}`"
             remedy = "connect it to that step's compensation event"
             yield _drawn(diagram, task, "orphan-handler", what, remedy)
-        elif task.undoes is None and task.is_compensation:
-            what = "drawn as a handler, but it undoes nothing"
-            remedy = "connect it to a step's compensation event"
-            yield _drawn(diagram, task, "orphan-handler", what, remedy)
         host = diagram.tasks.get(task.undoes or "")
         if host is None or self._unreadable(host) or self._unreadable(task):
             return

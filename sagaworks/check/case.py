@@ -75,7 +75,7 @@ class Case:
     def tasks(self) -> list[Node]:
         """What workers carry out on the way: everything with a job but handlers."""
         nodes = self.graph.nodes.values()
-        return [one for one in nodes if one.task is not None and not one.is_handler]
+        return [one for one in nodes if one.task is not None and not self.is_undoing(one)]
 
     @cached_property
     def handlers(self) -> list[Node]:
@@ -102,6 +102,11 @@ class Case:
         """The steps after which the saga only goes forward."""
         return [one for one in self.graph.nodes.values() if self.kind(one) == "pivot"]
 
+    def is_undoing(self, node: Node) -> bool:
+        """Whether it's a handler, or stands in a sub-process that is one."""
+        around = [self.graph.nodes.get(id_) for id_ in self.graph.scopes_around(node.id)]
+        return any(one is not None and one.is_handler for one in (node, *around))
+
     def step(self, node: Node) -> Step[..., Any] | None:
         """Return the declared step that a node runs, if it's known."""
         return self.known.steps.get(node.task.job_type) if node.task else None
@@ -112,7 +117,7 @@ class Case:
         The code decides; for other peoples' jobs, and without code, ``saga.kind``. A call
         activity has effects if it's drawn with a handler.
         """
-        if node.is_handler or (node.task is None and node.kind != "callActivity"):
+        if self.is_undoing(node) or (node.task is None and node.kind != "callActivity"):
             return None
         if step := self.step(node):
             return step.kind

@@ -48,7 +48,7 @@ def codes_thrown(case: Case, node: Node) -> frozenset[Code]:
     """Return what a node can throw; a None in it stands for what nobody knows."""
     if node.kind == "endEvent" and node.event == "error":
         return frozenset({node.ref})
-    if node.kind == "callActivity" or (node.task is not None and not node.is_handler):
+    if node.kind == "callActivity" or (node.task is not None and not case.is_undoing(node)):
         codes = case.codes(node)
         return frozenset({None}) if codes is None else frozenset(codes)
     return frozenset()

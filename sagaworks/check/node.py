@@ -45,6 +45,7 @@ class Node:
         reads: FEEL that it evaluates beside its mappings: timers, correlation keys, conditions.
         writes: variables that it sets beside its mappings: results of scripts and decisions.
         default: the id of the flow that is taken where no condition holds.
+        is_handler: drawn to undo something, outside the flow.
     """
 
     element: Element
@@ -57,6 +58,7 @@ class Node:
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
     default: str = ""
+    is_handler: bool = False
 
     @property
     def id(self) -> str:
@@ -87,11 +89,6 @@ class Node:
     def task(self) -> Task | None:
         """What a worker carries out, if it is that."""
         return self.element if isinstance(self.element, Task) else None
-
-    @property
-    def is_handler(self) -> bool:
-        """Drawn to undo something, outside the flow."""
-        return self.task is not None and (self.task.is_compensation or bool(self.task.undoes))
 
     @property
     def is_boundary(self) -> bool:

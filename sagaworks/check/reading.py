@@ -37,7 +37,7 @@ def graph_of(root: XML, diagram: Diagram) -> Graph:
         diagram=diagram,
         nodes={one.id: one for one in reader.nodes()},
         flows=diagram.flows,
-        handlers=reader.handlers(),
+        handlers=reader.joined,
         undo_events=reader.undo_events,
         drawn=frozenset(_drawn(root)),
         correlations=reader.correlations(),
@@ -71,6 +71,8 @@ class _Reader:
             if one.getparent().tag == f"{BPMN}boundaryEvent"
         }
         self.conditions = _conditions(self.process)
+        self.joined = self._joined()
+        self.undoing = {id_ for handlers in self.joined.values() for id_ in handlers}
 
     def nodes(self) -> Iterator[Node]:
         for xml in self.process.iter("*"):
@@ -91,6 +93,7 @@ class _Reader:
             reads=(*_feel(xml), *self.conditions.get(element.id, ())),
             writes=tuple(_results(xml)),
             default=xml.get("default", ""),
+            is_handler=xml.get("isForCompensation") == "true" or element.id in self.undoing,
         )
 
     def ref(self, xml: XML) -> str:
@@ -103,7 +106,7 @@ class _Reader:
                 return str(one.get("messageRef", ""))
         return str(xml.get("messageRef", ""))
 
-    def handlers(self) -> dict[str, tuple[str, ...]]:
+    def _joined(self) -> dict[str, tuple[str, ...]]:
         found: dict[str, tuple[str, ...]] = {}
         for one in self.process.iter(f"{BPMN}association"):
             host = self.undo_events.get(one.get("sourceRef", ""))

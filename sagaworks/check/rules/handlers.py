@@ -45,7 +45,23 @@ def wrong_handler(case: Case) -> Iterator[Finding]:
 )
 def orphan_handler(case: Case) -> Iterator[Finding]:
     """It looks as if something was undone here."""
-    return case.contract("orphan-handler")
+    joined = {id_ for handlers in case.graph.handlers.values() for id_ in handlers}
+    for told in case.contract("orphan-handler"):
+        if told.element not in joined and not _is_inside(case, told.element):
+            yield told
+    for one in case.handlers:
+        known = one.task is not None and one.task.job_type in case.known.undos
+        if one.id not in joined and not known:
+            yield case.found("orphan-handler", one, "drawn as a handler, but it undoes nothing")
+
+
+def _is_inside(case: Case, id_: str) -> bool:
+    """Whether it's part of a sub-process that is a handler."""
+    return any(
+        case.graph.nodes[s].is_handler
+        for s in case.graph.scopes_around(id_)
+        if s in case.graph.nodes
+    )
 
 
 @rule(

@@ -51,11 +51,11 @@ def unreachable(case: Case) -> Iterator[Finding]:
         starts = graph.starts_of(scope)
         if scope in graph.nodes and graph.nodes[scope].kind == "adHocSubProcess":
             continue
-        reached = {*starts, *graph.after(*starts)}
+        handlers = [one.id for one in nodes if one.is_handler]
+        reached = {*starts, *graph.after(*starts, *handlers)}
         for one in nodes:
             outside = one.is_handler or one.id in graph.event_scopes or one.id in graph.undo_events
-            handlers = {id_ for ids in graph.handlers.values() for id_ in ids}
-            if one.id not in reached and not outside and one.id not in handlers:
+            if one.id not in reached and not outside:
                 yield case.found("unreachable", one, "no way leads here")
 
 
