@@ -69,21 +69,13 @@ class Scope:
         for one in own:
             if one.inside is not None:
                 one.inside.place(0, 0)
-        x = left + GAP
-        for column in sorted({one.column for one in own}):
-            here = [one for one in own if one.column == column]
-            wide = max(one.size[0] for one in here)
-            for one in here:
-                one.x = x + (wide - one.size[0]) // 2
-            x += wide + GAP
-        y = top + GAP
-        for row in sorted({one.row for one in own}):
-            here = [one for one in own if one.row == row]
-            tall = max(one.size[1] for one in here)
-            for one in here:
-                one.y = y + (tall - one.size[1]) // 2
-            y += tall + GAP
-        self.width, self.height = x - left, y - top
+        below = [one for one in own if "triggeredByEvent" in one.attributes]
+        for one in below:
+            one.x = left + GAP
+        in_flow = [one for one in own if one not in below]
+        x, y = _columns(in_flow, left + GAP), _rows(own, top + GAP)
+        right = max([x, *(one.x + one.size[0] + GAP for one in below)])
+        self.width, self.height = right - left, y - top
         for one in own:
             if one.inside is not None:
                 one.inside.place(one.x, one.y)
@@ -96,6 +88,26 @@ class Scope:
         others = [other for other in self.shapes if other.host is one.host]
         one.x = one.host.x + 10 + 45 * others.index(one)
         one.y = one.host.y + one.host.size[1] - EDGE
+
+
+def _columns(shapes: list[Shape], x: int) -> int:
+    for column in sorted({one.column for one in shapes}):
+        here = [one for one in shapes if one.column == column]
+        wide = max(one.size[0] for one in here)
+        for one in here:
+            one.x = x + (wide - one.size[0]) // 2
+        x += wide + GAP
+    return x
+
+
+def _rows(shapes: list[Shape], y: int) -> int:
+    for row in sorted({one.row for one in shapes}):
+        here = [one for one in shapes if one.row == row]
+        tall = max(one.size[1] for one in here)
+        for one in here:
+            one.y = y + (tall - one.size[1]) // 2
+        y += tall + GAP
+    return y
 
 
 class Sketch:

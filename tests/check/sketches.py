@@ -537,12 +537,13 @@ def leave_undeclared(s: Sketch, *, wrong: bool) -> str:
 # Branches
 
 
-def two_branches(s: Sketch) -> None:
+def two_branches(s: Sketch, *, room: int = 0) -> None:
     """Stock and card side by side, behind the first step."""
     s.start()
     s.step("orders.accept_order", undo="orders.reject_order")
     s.gateway("both", "parallel")
     s.step("stock.hold_stock", undo="stock.release_stock")
+    s.column += room
     s.gateway("joined", "parallel")
     s.step("orders.confirm_order", kind="pivot")
     s.end()
@@ -586,8 +587,7 @@ def left_branch(s: Sketch, *, wrong: bool) -> str:
 
 @of_rule
 def terminate_end(s: Sketch, *, wrong: bool) -> str:
-    two_branches(s)
-    s.by_id["joined"].column += 2
+    two_branches(s, room=2)
     s.scope.flows.remove(("charge_card", "joined", ""))
     s.at("charge_card", row=2)
     s.gateway("paid")
@@ -770,10 +770,6 @@ def unreachable(s: Sketch, *, wrong: bool) -> str:
     s.column = 5
     if wrong:
         s.last = ""
-    else:
-        s.at("confirm_order", row=2)
-        s.by_id["confirm_order"].attributes = ""
-    if wrong:
         s.step("post.send_letter", kind="retriable")
         s.end("sent")
     return "send_letter"
