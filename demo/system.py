@@ -125,8 +125,15 @@ class System:
         began = time.monotonic()
         with download_bar() as progress:
             found = engine.up(
-                self.settings, progress=progress, on_note=self._note, attached=True, quick=quick
+                self.settings,
+                progress=progress,
+                on_note=self._note,
+                attached=True,
+                quick=quick,
+                history=True,
             )
+        if found.history:
+            self.children.environ["SAGAWORKS_HISTORY"] = found.history
         self._say("engine", f"Zeebe {found.version} at {found.address}", time.monotonic() - began)
 
     def _start_servers(self) -> Settings:
@@ -134,7 +141,7 @@ class System:
         began = time.monotonic()
         self.servers.start()
         self._say("servers", str(self.servers), time.monotonic() - began)
-        told = self.environ | self.servers.urls()
+        told = self.children.environ | self.servers.urls()
         self.children.environ = {
             name: value for name, value in told.items() if not name.endswith("_OWNER_URL")
         }

@@ -116,6 +116,16 @@ class Settings:
         """The file in which the local engine says where it is."""
         return self.data / "engine" / "engine.json"
 
+    def history_place(self) -> str | None:
+        """`SAGAWORKS_HISTORY`, else the local engine's own, if it runs with one; None: nobody's."""
+        if self.history or self.zeebe_address:
+            return self.history
+        try:
+            found = json.loads(self.engine_file().read_text()).get("history")
+        except (OSError, ValueError, AttributeError):
+            return None
+        return found if isinstance(found, str) else None
+
     def engine_address(self) -> str:
         """`ZEEBE_ADDRESS`, else the local engine's, else Zeebe's usual one; `host:port`.
 

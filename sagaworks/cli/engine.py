@@ -21,13 +21,18 @@ def up(
     quick: Annotated[
         bool, typer.Option(help="Ready sooner, slower once warm: for tests and demos.")
     ] = False,
+    history: Annotated[
+        bool, typer.Option(help="Keep what it does, by `sagaworks history` beside it.")
+    ] = True,
 ) -> None:
     """Start the engine, or find the one that runs; fetch it first if need be."""
     from sagaworks import engine
     from sagaworks.engine.progress import download_bar
 
     with download_bar() as progress:
-        started = engine.up(Settings.load(), progress=progress, on_note=_note, quick=quick)
+        started = engine.up(
+            Settings.load(), progress=progress, on_note=_note, quick=quick, history=history
+        )
     typer.echo(_line(started))
 
 
@@ -56,12 +61,14 @@ def status() -> None:
     """Say what runs; exit code 3 if nothing does."""
     from sagaworks import engine
 
-    found = engine.status(Settings.load())
+    settings = Settings.load()
+    found = engine.status(settings)
     if found is None:
         typer.echo("no engine runs here: sagaworks engine up")
         raise typer.Exit(NOT_RUNNING)
     typer.echo(_line(found))
-    if not found.ready:
+    is_kept = _tell_history(settings, found)
+    if not (found.ready and is_kept):
         raise typer.Exit(NOT_RUNNING)
 
 
@@ -103,6 +110,21 @@ def _note(line: str) -> None:
     typer.echo(f"engine: {line}", err=True)
 
 
+def _tell_history(settings: Settings, found: Engine) -> bool:
+    """Say so if history doesn't answer, where one was started with the engine."""
+    if found.history is None:
+        return True
+    from sagaworks.engine import Home
+    from sagaworks.history import HistoryUnavailable, connect
+
+    try:
+        connect(found.history, token=settings.token).life()
+    except HistoryUnavailable as error:
+        typer.echo(f"{error}; see {Home.of(settings).history_log}")
+        return False
+    return True
+
+
 def _line(engine: Engine) -> str:
     """Say in one line where it is and what it is."""
     if engine.pid is None:
@@ -111,8 +133,9 @@ def _line(engine: Engine) -> str:
     if not engine.found and engine.ready_seconds is not None:
         state = f"ready after {engine.ready_seconds:.1f} s"
     back = f", brought back {engine.restarts} times" if engine.restarts else ""
+    history = f"; history {engine.history}" if engine.history else ""
     process = f"process {engine.pid}{back}"
     return (
         f"engine {state} at {engine.address} (version {engine.version}, {process}; "
-        f"{engine.java}; monitoring {engine.monitoring})"
+        f"{engine.java}; monitoring {engine.monitoring}{history})"
     )

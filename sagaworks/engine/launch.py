@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,6 +30,9 @@ _QUICK_OPTION = "-XX:TieredStopAtLevel=1"
 _STOP_AT_FREE = "512MB"
 _REFUSE_REPLICATION_AT_FREE = "256MB"
 GRACE_SECONDS = 20.0
+# How the exporter shows history's token; a command line would tell it to the whole machine.
+USERNAME = "ZEEBE_BROKER_EXPORTERS_SAGAWORKS_ARGS_AUTHENTICATION_USERNAME"
+PASSWORD = "ZEEBE_BROKER_EXPORTERS_SAGAWORKS_ARGS_AUTHENTICATION_PASSWORD"  # noqa: S105  its name
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ class Launch:
     home: Home
     quick: bool = False
     attached: bool = False
+    history: bool = False
     more_settings: Mapping[str, object] = field(default_factory=dict)
 
     def command(self) -> list[str]:
@@ -80,7 +85,27 @@ class Launch:
             "server.port": self.ports.rest,
             "management.server.address": "127.0.0.1",
             "management.server.port": self.ports.monitoring,
+            **self._exporter(),
         }
+
+    def _exporter(self) -> dict[str, object]:
+        if not self.history:
+            return {}
+        from sagaworks.history.keeping.exporter import settings_for  # noqa: PLC0415  only here
+
+        return settings_for(self._history_url)
+
+    @property
+    def _history_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports.history}"
+
+    def _history(self) -> dict[str, object] | None:
+        """What the supervisor keeps up beside the engine; its secrets are inherited."""
+        if not self.history:
+            return None
+        listen = self._history_url.removeprefix("http://")
+        command = [sys.executable, "-m", "sagaworks.cli", "history", "--listen", listen]
+        return {"command": command, "log": str(self.home.history_log)}
 
     def for_supervisor(self, cache: StartCache) -> dict[str, Any]:
         """Return what `sagaworks.engine.supervisor` reads; JSON-ready."""
@@ -90,6 +115,8 @@ class Launch:
             "cache": str(cache.file) if used else None,
             "cache_options": cache.options() if used else [],
             "environment": clean_environment(),
+            "inherited": [USERNAME, PASSWORD] if self.history else [],
+            "history": self._history(),
             "folder": str(self.home.folder),
             "scratch": str(self.home.scratch),
             "engine_file": str(self.home.engine_file),
@@ -108,4 +135,5 @@ class Launch:
             "java": str(self.java),
             "quick": self.quick,
             "attached": self.attached,
+            "history": self._history_url if self.history else None,
         }

@@ -17,7 +17,7 @@ from sagaworks.engine.places import Home
 from sagaworks.engine.ports import Ports
 from sagaworks.engine.running import Engine, running, running_ready, stop
 from sagaworks.engine.startcache import StartCache
-from sagaworks.engine.starting import start
+from sagaworks.engine.starting import history_environment, start
 from sagaworks.engine.training import Trained, train, train_in_background
 from sagaworks.errors import EngineError
 from sagaworks.settings import Settings
@@ -40,6 +40,7 @@ def up(  # noqa: PLR0913  all but the first are rarely given
     on_note: Note | None = None,
     attached: bool = False,
     quick: bool = False,
+    history: bool = False,
     java: Java | None = None,
     ports: Ports | None = None,
     more_settings: Mapping[str, object] | None = None,
@@ -54,6 +55,7 @@ def up(  # noqa: PLR0913  all but the first are rarely given
         on_note: told, a line at a time, what a person may want to know.
         attached: a new engine ends when this process does, however it ends.
         quick: ready sooner, slower once warm; for tests and demos.
+        history: what the engine does is kept by `sagaworks history`, beside a new engine.
         java: the Java to take, instead of looking for one.
         ports: where to begin looking for free ports, instead of Zeebe's usual ones.
         more_settings: the engine's own, such as ``zeebe.clock.controlled``; for a new engine only.
@@ -80,10 +82,13 @@ def up(  # noqa: PLR0913  all but the first are rarely given
                 note,
                 attached=attached,
                 quick=quick,
+                history=history_environment(settings) if history else None,
                 more_settings=more_settings or {},
             )
     if found.found:
         _tell_differences(found, settings, note)
+        if history and not found.history:
+            note("the engine that runs has no history: `sagaworks engine down`, then up, adds it")
     return found
 
 

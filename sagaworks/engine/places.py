@@ -59,6 +59,11 @@ class Home:
         return self.logs / "supervisor.log"
 
     @property
+    def history_log(self) -> Path:
+        """What the history beside the engine has to say."""
+        return self.logs / "history.log"
+
+    @property
     def scratch(self) -> Path:
         """Temporary files of the running engine."""
         return self.folder / "tmp"

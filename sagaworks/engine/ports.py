@@ -32,6 +32,11 @@ class Ports:
         """Where brokers of a cluster would talk to each other; TCP and UDP."""
         return self.gateway + 2
 
+    @property
+    def history(self) -> int:
+        """Where history listens, if there is one beside the engine."""
+        return self.monitoring + 100
+
     def all(self) -> tuple[int, ...]:
         """Every port."""
         return (self.gateway, self.command, self.cluster, self.monitoring, self.rest)
@@ -47,11 +52,17 @@ class Ports:
 
 
 @contextlib.contextmanager
-def reserved_ports(usual: Ports | None = None) -> Iterator[tuple[Ports, int]]:
+def reserved_ports(
+    usual: Ports | None = None, *, history: bool = False
+) -> Iterator[tuple[Ports, int]]:
     """Find free ports; yields them with a descriptor that keeps others of us off them.
 
     An engine takes seconds to bind its ports. Whoever holds a copy of the descriptor (the
     supervisor inherits one) keeps the next engine from choosing the same ones meanwhile.
+
+    Args:
+        usual: where to begin looking.
+        history: its port is needed too.
 
     Raises:
         EngineError: no free ports.
@@ -60,7 +71,7 @@ def reserved_ports(usual: Ports | None = None) -> Iterator[tuple[Ports, int]]:
     for steps in range(_TRIES):
         ports = first.moved(steps)
         with _reservation(ports) as reservation:
-            if reservation and not ports.taken():
+            if reservation and not ports.taken() and (not history or is_free(ports.history)):
                 yield ports, reservation.fileno()
                 return
     last = first.moved(_TRIES - 1).gateway

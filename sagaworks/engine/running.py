@@ -45,6 +45,8 @@ class Engine:
     """It ends with the process that started it."""
     restarts: int = 0
     """How often it has been brought back since `up`."""
+    history: str | None = None
+    """Where `sagaworks history` answers that was started with it."""
     loopback_only: bool = True
     """False if one UDP port could not be tied to loopback: see `supervisor.keep_to_loopback`."""
     log: Path | None = None

@@ -13,14 +13,15 @@ from collections.abc import Iterator, Mapping
 
 from sagaworks.engine import logs, supervisor
 from sagaworks.engine.distribution import Note
-from sagaworks.engine.java import check_room
-from sagaworks.engine.launch import Launch
+from sagaworks.engine.java import check_room, clean_environment
+from sagaworks.engine.launch import PASSWORD, USERNAME, Launch
 from sagaworks.engine.locks import is_held, open_lock, take
 from sagaworks.engine.places import Home
 from sagaworks.engine.ports import Ports, reserved_ports
 from sagaworks.engine.running import POLL_SECONDS, READY_SECONDS, Engine, running, stop
 from sagaworks.engine.startcache import StartCache
 from sagaworks.errors import EngineError
+from sagaworks.settings import Settings
 
 # The engine stops working below 512 MB free; a segment of its log is 128 MB.
 _ROOM_BYTES = 1_000_000_000
@@ -39,16 +40,27 @@ def start(  # noqa: PLR0913  the flags are `up`'s
     *,
     attached: bool,
     quick: bool,
+    history: Mapping[str, str] | None,
     more_settings: Mapping[str, object],
 ) -> Engine:
     """Start the engine and return once it's ready; the caller holds the starting lock.
+
+    Args:
+        home: the engine's folder.
+        cache: which engine, with which Java; need not be there.
+        usual: where to begin looking for free ports.
+        note: told what a person may want to know.
+        attached: it ends with this process.
+        quick: ready sooner, slower once warm.
+        history: the environment of the history beside it; None for none.
+        more_settings: the engine's own.
 
     Raises:
         EngineError: no room, no ports, or it didn't become ready: says why.
     """
     _make_folders(home)
     ended = logs.size(home.supervisor_log)
-    with _running_lock(home) as lock, reserved_ports(usual) as (ports, held):
+    with _running_lock(home) as lock, _ports(usual, history) as (ports, held):
         _tell_ports(usual, ports, note)
         launch = Launch(
             cache.java,
@@ -57,15 +69,36 @@ def start(  # noqa: PLR0913  the flags are `up`'s
             home,
             quick=quick,
             attached=attached,
+            history=history is not None,
             more_settings=more_settings,
         )
         home.launch_file.write_text(json.dumps(launch.for_supervisor(cache), indent=2))
-        _spawn(home, [lock, held], attached=attached)
+        _spawn(home, [lock, held], history, attached=attached)
     try:
         return _await(home, ended, note)
     except KeyboardInterrupt:  # nobody has got the engine yet, so nobody would stop it
         stop(home)
         raise
+
+
+def history_environment(settings: Settings) -> dict[str, str]:
+    """Return what the history beside an engine is told: its database, its token, how to log."""
+    token = {"SAGAWORKS_TOKEN": settings.token, USERNAME: "sagaworks", PASSWORD: settings.token}
+    return {
+        "SAGAWORKS_DATA": str(settings.data.absolute()),
+        "HISTORY_DATABASE_URL": settings.database_url("history"),
+        "SAGAWORKS_LOG_FORMAT": settings.log_format,
+        "SAGAWORKS_LOG_LEVEL": settings.log_level,
+        **{name: value for name, value in token.items() if value and settings.token},
+        # So that it finds what this process has found.
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+    }
+
+
+def _ports(
+    usual: Ports, history: Mapping[str, str] | None
+) -> contextlib.AbstractContextManager[tuple[Ports, int]]:
+    return reserved_ports(usual, history=history is not None)
 
 
 def _make_folders(home: Home) -> None:
@@ -76,6 +109,7 @@ def _make_folders(home: Home) -> None:
     home.engine_file.unlink(missing_ok=True)  # of one that was killed
     check_room(home.folder, _ROOM_BYTES, "the engine's data", "SAGAWORKS_DATA")
     logs.shorten(home.supervisor_log)
+    logs.shorten(home.history_log)
 
 
 @contextlib.contextmanager
@@ -99,7 +133,9 @@ def _tell_ports(usual: Ports, ports: Ports, note: Note) -> None:
         note(f"usual ports taken ({taken}): the engine listens on 127.0.0.1:{ports.gateway}")
 
 
-def _spawn(home: Home, locks: list[int], *, attached: bool) -> None:
+def _spawn(
+    home: Home, locks: list[int], history: Mapping[str, str] | None, *, attached: bool
+) -> None:
     """Start the supervisor, which inherits the locks and detaches itself."""
     tether = [_new_tether()] if attached else []
     with home.supervisor_log.open("ab") as log:
@@ -107,6 +143,7 @@ def _spawn(home: Home, locks: list[int], *, attached: bool) -> None:
             # -I: neither this folder nor PYTHON* variables change what it imports.
             [sys.executable, "-I", supervisor.__file__, str(home.launch_file), *map(str, tether)],
             cwd=home.folder,
+            env=None if history is None else {**clean_environment(), **history},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -54,6 +54,7 @@ class Supervisor:
         self._crashes = 0
         self._was_ever_ready = False
         self._restarts = 0
+        self._history = Companion(launch["history"], launch["folder"])
         self._wake_up, wake_up = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(wake_up, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -69,6 +70,8 @@ class Supervisor:
                 if not self._stopping and not self._goes_on(code):
                     return 1
         finally:
+            # After the engine: what that did last is sent to it.
+            self._history.stop()
             self._engine_file.unlink(missing_ok=True)
             self._clean_scratch()
         say("ended")
@@ -161,7 +164,9 @@ class Supervisor:
             self._wait(left)
 
     def _wait(self, seconds: float | None) -> None:
-        """Sleep until a signal, the parent's end or the time."""
+        """Sleep until a signal, the parent's end or the time; see to the companion."""
+        pauses = [pause for pause in (seconds, self._history.keep()) if pause is not None]
+        seconds = min(pauses, default=None)
         watched = [self._wake_up] if self._tether is None else [self._wake_up, self._tether]
         awake, _, _ = select.select(watched, [], [], seconds)
         if self._wake_up in awake:
@@ -179,6 +184,56 @@ class Supervisor:
         Path(self._launch["scratch"]).mkdir(parents=True, exist_ok=True)
 
 
+class Companion:
+    """History, which the engine's exporter sends to: brought back as often as it ends."""
+
+    def __init__(self, told: dict[str, Any] | None, folder: str) -> None:
+        """Take what `sagaworks.engine.launch` wrote of it; None: there is none to keep."""
+        self._told = told
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        self._began = 0.0
+        self._ends = 0
+        self._due = 0.0
+
+    def keep(self) -> float | None:
+        """Start it if it's due; return in how many seconds to look again, None: when it ends."""
+        if self._told is None or self._is_running():
+            return None
+        left = self._due - time.monotonic()
+        if left > 0:
+            return left
+        self._start(self._told)
+        return None
+
+    def stop(self) -> None:
+        """End it."""
+        if self._process:
+            stop_java(self._process, KILL_SECONDS)
+
+    def _is_running(self) -> bool:
+        if self._process is None:
+            return False
+        code = self._process.poll()
+        if code is None:
+            return True
+        now = time.monotonic()
+        self._ends = 1 if now - self._began > HEALTHY_SECONDS else self._ends + 1
+        pause = BACKOFF_SECONDS[min(self._ends, len(BACKOFF_SECONDS)) - 1]
+        say(f"history ended, exit code {code}; again in {pause} s")
+        self._process, self._due = None, now + pause
+        return False
+
+    def _start(self, told: dict[str, Any]) -> None:
+        with Path(told["log"]).open("ab") as log:
+            self._process = start_java(told["command"], self._launch(), log)
+        self._began = time.monotonic()
+        say(f"history started, process {self._process.pid}")
+
+    def _launch(self) -> dict[str, Any]:
+        return {"folder": self._folder, "environment": dict(os.environ)}
+
+
 def say(text: str) -> None:
     """Write one line to the supervisor's log, which is where standard output goes."""
     sys.stdout.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} supervisor: {text}\n")
@@ -192,13 +247,18 @@ def start_java(
     return subprocess.Popen(
         command,
         cwd=launch["folder"],
-        env=launch["environment"],
+        env=launch["environment"] | inherited(launch),
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=output,
         process_group=0,
         preexec_fn=_die_with_parent,  # noqa: PLW1509  this process has one thread only
     )
+
+
+def inherited(launch: dict[str, Any]) -> dict[str, str]:
+    """Return what the engine is given of our own environment: secrets, which no file tells."""
+    return {name: os.environ[name] for name in launch.get("inherited", ()) if name in os.environ}
 
 
 def _die_with_parent() -> None:

@@ -16,7 +16,7 @@ from sagaworks.history.port import HistoryUnavailable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_PATIENCE: Final = urllib3.Timeout(connect=2.0, read=10.0)
+_PATIENCE: Final = urllib3.Timeout(connect=2.0, read=5.0)
 _CONNECTIONS: Final = 8
 """Kept open; threads beyond open one for a moment."""
 
@@ -35,9 +35,8 @@ class Server:
         place = parts.netloc.rpartition("@")[2]
         self.name = f"{parts.scheme}://{place}"
         self.headers = {"Accept": "application/json", **(headers or {})}
-        # Once more on a kept connection that the server has closed meanwhile; nothing is changed
-        # by asking twice.
-        retries = urllib3.Retry(total=1, redirect=0, status=0, backoff_factor=0)
+        # A kept connection that the server has closed meanwhile is noticed before it's used.
+        retries = urllib3.Retry(total=1, read=0, redirect=0, status=0, backoff_factor=0)
         self._pool = urllib3.PoolManager(
             maxsize=_CONNECTIONS, timeout=_PATIENCE, retries=retries, block=False
         )

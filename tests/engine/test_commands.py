@@ -1,5 +1,7 @@
 """`sagaworks engine …`: what a person sees, and the exit codes."""
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,8 @@ from sagaworks.engine import Home, local
 from sagaworks.errors import EngineError
 from sagaworks.settings import Settings
 from tests.engine.conftest import FAKE_PORTS, FakeJava
+from tests.engine.test_history import history_pid
+from tests.engine.test_lifecycle import eventually
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +32,7 @@ def run(*arguments: str) -> Result:
 
 
 def test_up_status_down_tell_in_one_line_each(settings: Settings) -> None:
-    started, found, seen = run("up"), run("up"), run("status")
+    started, found, seen = run("up", "--no-history"), run("up", "--no-history"), run("status")
     stopped, none = run("down", "--no-train"), run("status")
 
     assert started.stdout.startswith("engine ready after 0.")
@@ -40,6 +44,26 @@ def test_up_status_down_tell_in_one_line_each(settings: Settings) -> None:
     assert [one.exit_code for one in (started, found, seen, stopped, none)] == [0, 0, 0, 0, 3]
 
 
+def test_status_tells_whether_history_answers(settings: Settings) -> None:
+    started = run("up")
+    eventually(lambda: run("status").exit_code == 0)
+    seen = run("status")
+    os.kill(history_pid(settings), signal.SIGSTOP)
+    frozen = run("status")
+    os.kill(history_pid(settings), signal.SIGCONT)
+
+    assert f"; history http://127.0.0.1:{FAKE_PORTS.history})" in started.stdout
+    assert (seen.stdout.count("\n"), frozen.exit_code) == (1, 3)
+    assert frozen.stdout.splitlines()[1].startswith("no history at http://127.0.0.1:")
+    assert str(Home.of(settings).history_log) in frozen.stdout
+
+
+def test_up_says_where_an_engine_runs_without_history(settings: Settings) -> None:
+    run("up", "--no-history")
+
+    assert "has no history: `sagaworks engine down`" in run("up").stderr
+
+
 def test_down_without_an_engine_is_no_error() -> None:
     done = run("down")
 
@@ -47,7 +71,7 @@ def test_down_without_an_engine_is_no_error() -> None:
 
 
 def test_down_says_that_it_trains(settings: Settings) -> None:
-    run("up")
+    run("up", "--no-history")
 
     assert "in the background: writing the start cache" in run("down").stdout
 

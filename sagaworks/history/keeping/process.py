@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import threading
 import time
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 SERVICE: Final = "history"
 """What its database is named after, like a service's: `HISTORY_DATABASE_URL`."""
 
+# A batch is thousands of small objects, none of them in a cycle: looking for cycles as often as
+# Python does by itself costs a sixth of all (measured).
+_COLLECT_AFTER: Final = 100_000
+
 _PRUNE_EVERY: Final = timedelta(minutes=10)
 
 
@@ -36,6 +41,7 @@ def run_history(settings: Settings, host: str, port: int, keep: timedelta) -> No
     Raises:
         ConfigurationError: it can't begin; says why.
     """
+    gc.set_threshold(_COLLECT_AFTER)
     set_up_logs(settings, SERVICE)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

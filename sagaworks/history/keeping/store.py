@@ -17,7 +17,7 @@ from sagaworks.errors import ConfigurationError
 from sagaworks.history import records
 from sagaworks.history.account import Account
 from sagaworks.history.keeping import partitions, tables
-from sagaworks.history.keeping.rows import record_of, row_of
+from sagaworks.history.keeping.rows import add, record_of, row_of
 from sagaworks.history.lives import FIRST, Meeting
 from sagaworks.history.port import HistoryUnavailable
 from sagaworks.ledger.faults import CommitUnknownError, DatabaseReplacedError, reason_of
@@ -268,7 +268,7 @@ def _take(connection: Connection, number: int, batch: Sequence[Record]) -> Taken
         if kept := records.kept(record):
             rows.append(row_of(kept, partition.lives.present))
     if rows:
-        connection.execute(insert(tables.record), rows)
+        add(connection, rows)
     partitions.save(connection, partition)
     return Taken(len(batch) - repeats, len(rows), repeats)
 
