@@ -33,10 +33,18 @@ _WAIT: Final = timedelta(seconds=5)
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,63}")
 
 _CHANGEABLE: Final = {
-    tables.saga.name: ("touched", "process_instance", "start_digest", "starting_at"),
+    tables.saga.name: (
+        "touched",
+        "process_instance",
+        "start_digest",
+        "starting_at",
+        "closed_began",
+        "ended_in",
+    ),
     tables.ledger.name: (
         "state",
         "process_instance",
+        "element_instance",
         "jobs",
         "answer",
         "reports",

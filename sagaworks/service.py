@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
@@ -143,9 +144,10 @@ class Service:
         each: str | None = ...,
         was: str | None = ...,
         taken_over: bool = ...,
+        remembers: timedelta | None = ...,
     ) -> DeclareRemoteStep: ...
 
-    def remote_step(
+    def remote_step(  # noqa: PLR0913  what a declaration may say
         self,
         function: Callable[..., Any] | None = None,
         /,
@@ -154,11 +156,19 @@ class Service:
         each: str | None = None,
         was: str | None = None,
         taken_over: bool = False,
+        remembers: timedelta | None = None,
     ) -> RemoteStep[..., Any] | Callable[[Callable[..., Any]], RemoteStep[..., Any]]:
         """Declare a step that calls something outside.
 
         An intent is committed before the call. The call is repeated with the same
         `Saga.idempotency_key` until it is answered, so the partner must remember keys.
+
+        Args:
+            function: takes process variables by name and type, perhaps ``saga: Saga``; an
+                ``async def`` needs the extra `async`.
+            kind, each, was, taken_over: see `step`.
+            remembers: for how long the partner knows a key; past that no call is repeated, a person
+                is called. None: for as long as a saga may live.
         """
 
         def declare(function: Callable[..., Any]) -> RemoteStep[..., Any]:
@@ -166,6 +176,7 @@ class Service:
             step: RemoteStep[..., Any] = made(
                 self, function, kind=kind, each=each, was=was, taken_over=taken_over
             )
+            step.remembers = remembers
             self._keep(step)
             return step
 

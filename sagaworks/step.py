@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from inspect import iscoroutinefunction
 from typing import (
     TYPE_CHECKING,
@@ -176,6 +177,7 @@ class RemoteStep(Step[P, F]):
 
     remote = True
     recorder: Callable[[Session, F], None] | None = None
+    remembers: timedelta | None = None
 
     @overload  # type: ignore[override]  # an undo of a remote step calls outside as well
     def compensation(

@@ -17,6 +17,7 @@ class Outcome(StrEnum):
     LATE = "late"
     REPEATED = "repeated"
     DUPLICATE = "duplicate"
+    CLOSED = "closed"
     COMPENSATED = "compensated"
     NULL_COMPENSATION = "null_compensation"
     READ = "read"

@@ -75,6 +75,11 @@ def pause(seconds: float) -> None:
     await_(asyncio.sleep(seconds))
 
 
+def aside(work: Callable[[], R]) -> R:
+    """Run on a thread, within `run`, what would block the event loop."""
+    return wait_for(asyncio.to_thread(work))
+
+
 def call(function: Callable[..., Any], arguments: dict[str, Any]) -> object:
     """Call an `async def` step within `run`, a plain session in its arguments made awaitable."""
     given = {

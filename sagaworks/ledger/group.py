@@ -19,6 +19,7 @@ from sagaworks.ledger.points import Point, reached
 from sagaworks.ledger.statements import LostRowError
 from sagaworks.ledger.store import Store
 from sagaworks.ledger.turns import LATE, Held, OwnershipLostError, Turns
+from sagaworks.ledger.witness import Witness
 from sagaworks.saga import JobKey
 from sagaworks.step import Compensation, Step
 
@@ -48,7 +49,7 @@ class BrokenGroupError(Exception):
 
 
 class _AloneError(Exception):
-    """The engine must be asked about this job, which no transaction may wait for."""
+    """The engine or its history must be asked about this job, which no transaction may wait for."""
 
 
 def can_share(task: Step[..., Any] | Compensation[Any]) -> bool:
@@ -63,11 +64,13 @@ def run_group(
     carry_out: CarryOut,
     task: Step[..., Any] | Compensation[Any],
     jobs: Sequence[Job],
+    *,
+    consults: bool = False,
 ) -> list[Answer | None]:
     """Carry out jobs of one task together; return their committed answers, in the jobs' order.
 
     None stands for a job that has left nothing behind and is to be run alone, where its error, if
-    it is one, is met as ever.
+    it is one, is met as ever. So is one of which history must be asked, where it `consults` it.
 
     Raises:
         BrokenGroupError: nothing is left behind; each job is to be run alone.
@@ -78,8 +81,10 @@ def run_group(
     try:
         with store.writing() as connection:
             connection.exec_driver_sql(f"SAVEPOINT {_GROUP}")
+            nobody = _NobodyToAsk() if consults else None
+            turns = Turns(store, _no_probe, partial(_savepoint, connection), nobody)
             for place in sorted(range(len(jobs)), key=lambda at: _order(jobs[at])):
-                answers[place] = _answer(store, connection, carry_out, task, jobs[place])
+                answers[place] = _answer(connection, turns, carry_out, task, jobs[place])
             for place, answer in answers.items():
                 _demand_held(jobs[place], answer)
             reached(Point.COMMIT)
@@ -100,13 +105,12 @@ def _order(job: Job) -> tuple[bytes, str, str]:
 
 
 def _answer(
-    store: Store,
     connection: Connection,
+    turns: Turns,
     carry_out: CarryOut,
     task: Step[..., Any] | Compensation[Any],
     job: Job,
 ) -> Answer | None:
-    turns = Turns(store, _no_probe, partial(_savepoint, connection))
     try:
         return job.context.run(carry_out, turns, task, job.delivery, job.held)
     except OwnershipLostError:
@@ -151,3 +155,18 @@ def _roll_back(connection: Connection) -> None:
 
 def _no_probe(_job: JobKey) -> NoReturn:
     raise _AloneError
+
+
+class _NobodyToAsk(Witness):
+    """No transaction may wait for history either."""
+
+    def __init__(self) -> None:
+        """Ask nobody."""
+
+    def tells(self, *_: object) -> NoReturn:
+        """Have the job run alone."""
+        raise _AloneError
+
+    def meant(self, *_: object) -> NoReturn:
+        """Have the job run alone."""
+        raise _AloneError

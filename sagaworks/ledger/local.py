@@ -10,6 +10,7 @@ from sagaworks.errors import Halt, Refusal
 from sagaworks.ledger import statements
 from sagaworks.ledger.answers import Answer, Outcome, Say, completed, refusal_bytes, thrown
 from sagaworks.ledger.call import Delivery, call_step, undo_entry
+from sagaworks.ledger.decide import Undo
 from sagaworks.ledger.faults import is_forbidden_write
 from sagaworks.ledger.intent import Intent, unanswered
 from sagaworks.ledger.points import Point, reached
@@ -20,7 +21,6 @@ from sagaworks.ledger.turns import (
     OwnershipLostError,
     Turns,
     allowed,
-    decide_on_undo,
 )
 from sagaworks.step import Compensation, Step
 
@@ -54,24 +54,28 @@ def run_reader(turns: Turns, step: Step[..., Any], delivery: Delivery) -> Answer
 
 def run_undo(turns: Turns, undo: Compensation[Any], delivery: Delivery, held: Held) -> Answer:
     """Carry out a compensation: the undone rows are marked in its own transaction."""
+    return turns.decided_undo(undo, delivery, partial(_undone, undo, held))
+
+
+def _undone(
+    undo: Compensation[Any],
+    held: Held,
+    connection: Connection,
+    delivery: Delivery,
+    decision: Undo,
+) -> Answer:
     job = delivery.arrival.job
-    reached(Point.BEGIN, job)
-    with turns.writing() as connection:
-        decision = decide_on_undo(connection, delivery)
-        reached(Point.CLAIMED, job)
-        if isinstance(decision, Answer):
-            reached(Point.COMMIT, job)
-            return decision
-        for entry in decision.entries:
-            if entry.state is State.INTENT:
-                raise unanswered(undo.step)
-            with open_session(connection) as session:
-                undo_entry(undo, delivery, entry, session)
-            reached(Point.EFFECT, job)
-            statements.undo(connection, entry.id, job)
-        if not held():
-            raise OwnershipLostError
-        reached(Point.COMMIT, job)
+    reached(Point.CLAIMED, job)
+    for entry in decision.entries:
+        if entry.state is State.INTENT:
+            raise unanswered(undo.step)
+        with open_session(connection) as session:
+            undo_entry(undo, delivery, entry, session)
+        reached(Point.EFFECT, job)
+        statements.undo(connection, entry.id, job)
+    if not held():
+        raise OwnershipLostError
+    reached(Point.COMMIT, job)
     return Answer(Outcome.COMPENSATED, Say.COMPLETE)
 
 

@@ -23,6 +23,7 @@ from sagaworks.ledger.group import Job, run_group
 from sagaworks.ledger.points import Point, reached
 from sagaworks.ledger.store import Store
 from sagaworks.ledger.turns import LATE, Held, OwnershipLostError, Probe, Turns
+from sagaworks.ledger.witness import Witness
 from sagaworks.saga import JobKey
 from sagaworks.step import Compensation, RemoteCompensation, RemoteStep, Step
 
@@ -39,15 +40,21 @@ class Ledger:
         store: the service's database.
         probe: asks the engine whether a job is still there; called with no lock held.
         pause: waits so many seconds.
+        witness: asks the engine's history where the rows leave a doubt; None where there is none.
     """
 
     def __init__(
-        self, store: Store, probe: Probe, pause: Callable[[float], None] = time.sleep
+        self,
+        store: Store,
+        probe: Probe,
+        pause: Callable[[float], None] = time.sleep,
+        witness: Witness | None = None,
     ) -> None:
         """Keep the database and the way to ask the engine."""
         self.store = store
         self._pause = pause
-        self._turns = Turns(store, probe)
+        self._turns = Turns(store, probe, witness=witness)
+        self._consults = witness is not None
 
     def run(
         self,
@@ -66,6 +73,7 @@ class Ledger:
             Retry, Halt: as the step raises them; nothing is left behind.
             DatabaseUnavailableError: several tries failed; nothing is left behind.
             CommitUnknownError: say nothing; the next delivery sees what happened.
+            HistoryUnavailable: history must decide, and can't be asked now; nothing is left behind.
         """
         try:
             return self._steadily(partial(_carry_out, self._turns, task, delivery, held))
@@ -83,7 +91,7 @@ class Ledger:
             BrokenGroupError: each job is to be run alone; nothing is left behind.
             CommitUnknownError: say nothing about any of them.
         """
-        return run_group(self.store, _carry_out, task, jobs)
+        return run_group(self.store, _carry_out, task, jobs, consults=self._consults)
 
     def mark_counted(self, rows: list[int]) -> None:
         """Note rows whose answer the engine has accepted."""

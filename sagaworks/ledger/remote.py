@@ -5,17 +5,18 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from sagaworks.errors import Refusal
+from sagaworks.errors import Halt, Refusal
 from sagaworks.ledger import statements
 from sagaworks.ledger.answers import Answer, Outcome, Say, refusal_bytes
 from sagaworks.ledger.call import Delivery, call_step, read_fact, undo_entry
+from sagaworks.ledger.decide import Undo
 from sagaworks.ledger.intent import Intent, intend, intent_of
 from sagaworks.ledger.points import Point, reached
 from sagaworks.ledger.rows import Entry, State
 from sagaworks.ledger.session import open_session
-from sagaworks.ledger.turns import LATE, Turns, allowed, decide_on_undo, lock, stored
+from sagaworks.ledger.turns import LATE, Turns, allowed, lock, stored
 from sagaworks.saga import JobKey
-from sagaworks.step import RemoteCompensation, RemoteStep
+from sagaworks.step import RemoteCompensation, RemoteStep, Step
 
 
 def run_step(turns: Turns, step: RemoteStep[..., Any], delivery: Delivery) -> Answer:
@@ -23,7 +24,7 @@ def run_step(turns: Turns, step: RemoteStep[..., Any], delivery: Delivery) -> An
     intent = turns.decided(step, delivery, partial(intend, step))
     if isinstance(intent, Answer):
         return intent
-    recorded = _finish(turns, step, delivery, intent)
+    recorded = finish(turns, step, delivery, intent)
     entry = _entry(turns, intent.row)
     if entry.state is State.UNDONE:
         return LATE
@@ -33,24 +34,25 @@ def run_step(turns: Turns, step: RemoteStep[..., Any], delivery: Delivery) -> An
 
 def run_undo(turns: Turns, undo: RemoteCompensation[Any], delivery: Delivery) -> Answer:
     """Carry out the call that undoes a remote step."""
-    job = delivery.arrival.job
-    reached(Point.BEGIN, job)
-    with turns.writing() as connection:
-        decision = decide_on_undo(connection, delivery)
-        if isinstance(decision, Answer):
-            reached(Point.COMMIT, job)
-            return decision
-        for entry in decision.entries:
-            # All handlers of a loop come at once: the next one must take another row.
-            statements.begin_undo(connection, entry.id, job)
-        reached(Point.COMMIT, job)
-    if job in [_undo_call(turns, undo, delivery, entry) for entry in decision.entries]:
+    decision = turns.decided_undo(undo, delivery, _bound)
+    if isinstance(decision, Answer):
+        return decision
+    calls = [undo_call(turns, undo, delivery, entry) for entry in decision.entries]
+    if delivery.arrival.job in calls:
         return Answer(Outcome.COMPENSATED, Say.COMPLETE)
     # Refused by the partner, or another job's to undo: what is left for this one?
     return run_undo(turns, undo, delivery)
 
 
-def _finish(turns: Turns, step: RemoteStep[..., Any], delivery: Delivery, intent: Intent) -> bool:
+def _bound(connection: Connection, delivery: Delivery, decision: Undo) -> Undo:
+    for entry in decision.entries:
+        # All handlers of a loop come at once: the next one must take another row.
+        statements.begin_undo(connection, entry.id, delivery.arrival.job)
+    reached(Point.COMMIT, delivery.arrival.job)
+    return decision
+
+
+def finish(turns: Turns, step: RemoteStep[..., Any], delivery: Delivery, intent: Intent) -> bool:
     """Make the intent's call, the same as before with the same key, and record its answer.
 
     Returns False where somebody else has recorded it meanwhile.
@@ -69,6 +71,20 @@ def _finish(turns: Turns, step: RemoteStep[..., Any], delivery: Delivery, intent
         return waits
 
 
+def demand_memory(step: Step[..., Any], entry: Entry, age: float) -> None:
+    """Refuse to repeat a call that its partner may have forgotten.
+
+    Raises:
+        Halt: it's past the partner's declared memory of keys.
+    """
+    remembers = step.remembers if isinstance(step, RemoteStep) else None
+    if remembers is not None and age > remembers.total_seconds():
+        raise Halt(
+            f"the call of {entry.step} is {age:.0f} s old, and its partner remembers keys for"
+            f" {remembers.total_seconds():.0f} s: ask the partner, and settle it by hand"
+        )
+
+
 def _call(
     step: RemoteStep[..., Any], delivery: Delivery, intent: Intent
 ) -> tuple[State, bytes | None]:
@@ -78,31 +94,31 @@ def _call(
         return State.REFUSED, refusal_bytes(allowed(step, refusal))
 
 
-def _undo_call(
+def undo_call(
     turns: Turns, undo: RemoteCompensation[Any], delivery: Delivery, entry: Entry
 ) -> JobKey | None:
     """Undo what a row stands for; return the compensation job that it counts for."""
-    answered = _answered(turns, undo, delivery, entry)
-    if answered.state is State.OPEN:
+    found = answered(turns, undo, delivery, entry)
+    if found.state is State.OPEN:
         reached(Point.CALL, delivery.arrival.job)
-        undo_entry(undo, delivery, answered, None)
+        undo_entry(undo, delivery, found, None)
         reached(Point.CALLED, delivery.arrival.job)
     with turns.writing() as connection:
         lock(connection, delivery)
         if statements.entry_by_id(connection, entry.id).state is State.OPEN:
-            _record_undo(connection, undo, answered.answer)
+            _record_undo(connection, undo, found.answer)
             statements.undo(connection, entry.id, delivery.arrival.job)
         reached(Point.COMMIT, delivery.arrival.job)
         return statements.entry_by_id(connection, entry.id).undone_by
 
 
-def _answered(
+def answered(
     turns: Turns, undo: RemoteCompensation[Any], delivery: Delivery, entry: Entry
 ) -> Entry:
     """Finish an intent before undoing it: a call with an unknown end is never cancelled."""
     if entry.state is not State.INTENT or not isinstance(undo.step, RemoteStep):
         return entry
-    _finish(turns, undo.step, delivery, intent_of(entry))
+    finish(turns, undo.step, delivery, intent_of(entry))
     return _entry(turns, entry.id)
 
 

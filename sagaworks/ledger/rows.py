@@ -3,10 +3,14 @@
 import json
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from sqlalchemy import Row as DatabaseRow
 
 from sagaworks.saga import ElementKey, JobKey, SagaKey
+
+WITHDRAWN: Final = JobKey(-1)
+"""Stands in `undone_by` where the effect is undone because the engine has taken it away."""
 
 
 class State(StrEnum):
@@ -34,6 +38,7 @@ class Entry:
     round: int
     state: State
     process_instance: SagaKey
+    element_instance: ElementKey
     jobs: tuple[JobKey, ...]
     loop_counter: int | None
     inputs: str
@@ -41,7 +46,8 @@ class Entry:
     answer: bytes | None
     throw_accepted: bool
     undone_by: JobKey | None
-    """The compensation job that has undone it, or, while the row is open, is about to."""
+    """The compensation job that has undone it, or, while the row is open, is about to; `WITHDRAWN`
+    where there is none."""
 
     @property
     def is_free(self) -> bool:
@@ -102,6 +108,7 @@ def entry_of(row: DatabaseRow[tuple[object, ...]]) -> Entry:
         round=found["round"],
         state=State(found["state"]),
         process_instance=SagaKey(found["process_instance"]),
+        element_instance=ElementKey(found["element_instance"]),
         jobs=tuple(JobKey(job) for job in json.loads(found["jobs"])),
         loop_counter=found["loop_counter"],
         inputs=found["inputs"],

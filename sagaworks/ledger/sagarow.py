@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Insert, case, func
+from sqlalchemy import ColumnElement, Insert, case, func, null
 from sqlalchemy.dialects.mysql import insert as mariadb_insert
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
@@ -47,6 +47,10 @@ def _kept(offered: Any) -> dict[str, ColumnElement[Any]]:  # noqa: ANN401  colum
         ),
         "process_instance": func.coalesce(saga.c.process_instance, offered.process_instance),
         "touched": saga.c.touched + 1,
+        # A job of its own brings a saga back to life: the engine was restored, or it comes late.
+        "ended_in": case(
+            (saga.c.process_instance == offered.process_instance, null()), else_=saga.c.ended_in
+        ),
     }
 
 
@@ -59,7 +63,13 @@ _DIALECTS: Final[dict[str, Callable[[Values], Insert]]] = {
 
 def _in_each(**more: Any) -> dict[str, Direct]:  # noqa: ANN401  SQL expressions
     values = {"touched": 1, "created_at": utc_now(), **more}
-    found = (saga.c.process_instance, saga.c.start_digest, saga.c.touched)
+    found = (
+        saga.c.process_instance,
+        saga.c.start_digest,
+        saga.c.touched,
+        saga.c.closed_began,
+        saga.c.ended_in,
+    )
     return {
         name: Direct(upsert(values).returning(*found), _OFFERED)
         for name, upsert in _DIALECTS.items()

@@ -23,7 +23,7 @@ from sagaworks.errors import SagaworksError
 from sagaworks.ledger.direct import Direct
 from sagaworks.ledger.rows import Arrival, Entry, State, entry_of
 from sagaworks.ledger.sagarow import LOCK, RESERVE
-from sagaworks.ledger.tables import age_of, ledger, utc_now
+from sagaworks.ledger.tables import age_of, ledger, saga, utc_now
 from sagaworks.saga import JobKey, SagaKey
 
 
@@ -41,6 +41,10 @@ class SagaRow:
     process_instance: SagaKey | None
     start_digest: str | None
     is_new: bool
+    closed_began: int | None = None
+    """Set once it was cancelled and withdrawn: when that instance had begun."""
+    ended_in: int | None = None
+    """In which life of the engine it was seen to have ended."""
 
 
 _ENTRIES: Final = (
@@ -117,7 +121,18 @@ _BEGIN_UNDO: Final = (
 _REPORT: Final = (
     update(ledger)
     .where(ledger.c.id == bindparam("row"))
-    .values(jobs=bindparam("all_jobs"), reports=ledger.c.reports + 1)
+    .values(
+        jobs=bindparam("all_jobs"),
+        reports=ledger.c.reports + 1,
+        process_instance=bindparam("instance"),
+        element_instance=bindparam("of_element"),
+    )
+)
+
+_PASS: Final = (
+    update(saga)
+    .where(saga.c.tenant == bindparam("of_tenant"), saga.c.saga_key == bindparam("key"))
+    .values(process_instance=bindparam("instance"), closed_began=None, ended_in=None)
 )
 
 _COUNTED: Final = (
@@ -156,7 +171,7 @@ def lock_saga(  # noqa: PLR0913  a row's columns
     }
     upserts = RESERVE if process_instance is None else LOCK
     (found,) = upserts[connection.dialect.name].send(connection, offered).rows
-    return SagaRow(found[0], found[1], found[2] == 1)
+    return SagaRow(found[0], found[1], found[2] == 1, found[3], found[4])
 
 
 def entries_of(connection: Connection, arrival: Arrival) -> list[Entry]:
@@ -219,10 +234,27 @@ def undo(connection: Connection, row: int, job: JobKey) -> None:
     _hit_one(connection, _UNDO, {"row": row, "was": State.OPEN, "job": job})
 
 
-def report_again(connection: Connection, entry: Entry, job: JobKey) -> None:
-    """Count one more report, committed before it's sent; let an adopting job take the row."""
-    jobs = entry.jobs if job in entry.jobs else (*entry.jobs, job)
-    connection.execute(_REPORT, {"row": entry.id, "all_jobs": json.dumps(jobs)})
+def report_again(
+    connection: Connection, entry: Entry, job: JobKey, arrival: Arrival | None = None
+) -> None:
+    """Count one more report, committed before it's sent; let an arriving job take the row.
+
+    It takes the row with its process instance, by which the reconciler finds what becomes of it.
+    """
+    whose = arrival or entry
+    values = {
+        "row": entry.id,
+        "all_jobs": json.dumps(entry.jobs if job in entry.jobs else (*entry.jobs, job)),
+        "instance": whose.process_instance,
+        "of_element": whose.element_instance,
+    }
+    connection.execute(_REPORT, values)
+
+
+def pass_saga(connection: Connection, tenant: str, saga_key: str, instance: SagaKey) -> None:
+    """Let another process instance own a saga, whose first one the engine has forgotten."""
+    values = {"of_tenant": tenant, "key": saga_key, "instance": instance}
+    connection.execute(_PASS, values)
 
 
 def mark_counted(connection: Connection, rows: Iterable[int]) -> None:

@@ -114,6 +114,13 @@ saga = Table(
     # Writing it is the lock: within one service the jobs of one saga go one after another.
     Column("touched", Integer, nullable=False),
     Column("created_at", _At, nullable=False),
+    # Of a saga that was cancelled and withdrawn: when its instance had begun, in the engine's
+    # milliseconds. Evidence, compared for equality: one of the same number may begin anew.
+    Column("closed_began", BigInteger),
+    # In which life of the engine it was seen to have ended, with nothing left to settle.
+    Column("ended_in", Integer),
+    # A job doesn't write it: only the reconciler does, once a saga.
+    Index("sagaworks_not_ended", "ended_in", "tenant", "saga_key"),
     **_MARIADB,
 )
 
@@ -147,5 +154,18 @@ ledger = Table(
     UniqueConstraint("tenant", "saga_key", "step", "each", "round", name="sagaworks_one_execution"),
     # Without the state: else each answer would write every index of the row (measured, PostgreSQL).
     Index("sagaworks_uncounted", "counted_at"),
+    **_MARIADB,
+)
+
+doubt = Table(
+    "sagaworks_doubt",
+    metadata,
+    # Of the ledger. Here is what the reconciler can't settle, or not yet; no job writes here.
+    Column("execution", _Id, primary_key=True, autoincrement=False),
+    Column("kind", String(12), nullable=False),
+    Column("why", Text, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("since", _At, nullable=False),
+    Column("tried_at", _At, nullable=False),
     **_MARIADB,
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
@@ -12,10 +13,13 @@ from sagaworks.ledger.answers import Answer, Outcome, Say, completed, thrown
 from sagaworks.ledger.call import Delivery
 from sagaworks.ledger.decide import (
     Ask,
+    Consult,
     Execute,
     Fence,
     Late,
+    Meant,
     Presence,
+    Question,
     Repeated,
     Replay,
     StepDecision,
@@ -23,16 +27,19 @@ from sagaworks.ledger.decide import (
     Undo,
     UndoDecision,
     Wait,
+    Which,
+    Withdraw,
     decide_step,
     decide_undo,
 )
 from sagaworks.ledger.intent import Intent, intent_of
 from sagaworks.ledger.points import Point, reached
-from sagaworks.ledger.rows import Arrival, Entry, State
+from sagaworks.ledger.rows import WITHDRAWN, Arrival, Entry, State
 from sagaworks.ledger.statements import SagaRow
 from sagaworks.ledger.store import Store
+from sagaworks.ledger.witness import Witness
 from sagaworks.saga import BY_HAND_VARIABLE, JobKey
-from sagaworks.step import Step
+from sagaworks.step import Compensation, Step
 
 T = TypeVar("T")
 
@@ -52,6 +59,31 @@ class OwnershipLostError(Exception):
     """The engine has taken the job away while its step ran; everything is rolled back."""
 
 
+@dataclass(slots=True)
+class _Found:
+    """What was found out for a turn; it holds for the rows that it was asked about."""
+
+    told: dict[Consult, bool] | None
+    meant: Meant | Which | None
+    presences: dict[JobKey, Presence] = field(default_factory=dict)
+    closed_began: int | None = None
+    seen: list[Entry] = field(default_factory=list)
+
+    def about(self, entries: list[Entry]) -> list[Entry]:
+        """Forget what the engine said of other rows than these.
+
+        Rows that changed since may be this very job's, carried out by another delivery and over:
+        docs/decisions/0032.
+        """
+        if entries != self.seen:
+            self.presences.clear()
+            self.seen = entries
+            if self.told is not None:
+                self.told.clear()
+                self.meant = Which()
+        return entries
+
+
 class Turns:
     """Gives each job its turn in the service's database.
 
@@ -59,13 +91,21 @@ class Turns:
         store: the service's database.
         probe: called with no lock held.
         writing: what a turn is taken in; a transaction of its own by default.
+        witness: asks history, with no lock held; None where there is none.
     """
 
-    def __init__(self, store: Store, probe: Probe, writing: Writing | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        probe: Probe,
+        writing: Writing | None = None,
+        witness: Witness | None = None,
+    ) -> None:
         """Keep the database and the way to ask the engine."""
         self.store = store
         self.writing = writing or store.writing
         self._probe = probe
+        self._witness = witness
 
     def decided(
         self,
@@ -74,32 +114,78 @@ class Turns:
         execute: Callable[[Connection, Delivery, int], T],
     ) -> T | Answer | Intent:
         """Decide on a step's job; `execute` it in the same transaction where the table says so."""
-        presences: dict[JobKey, Presence] = {}
-        seen: list[Entry] = []
+        found = self._nothing_yet()
         while True:
             reached(Point.BEGIN, delivery.arrival.job)
             with self.writing() as connection:
-                decision = _decide(connection, delivery, presences, seen)
+                decision = _decide(connection, delivery, found)
                 if isinstance(decision, Execute):
                     return execute(connection, delivery, decision.round)
-                if not isinstance(decision, Ask):
+                if isinstance(decision, Withdraw) and step.undo:
+                    statements.begin_undo(connection, decision.entry.id, WITHDRAWN)
+                elif not isinstance(decision, (Ask, Consult)):
                     return _settled(connection, step, delivery, decision)
                 reached(Point.COMMIT, delivery.arrival.job)
-            reached(Point.ASK, delivery.arrival.job)
-            presences[decision.job] = self._probe(decision.job)
+            if isinstance(decision, Withdraw):
+                raise Retry(_why_withdrawn(delivery.arrival, decision.entry))
+            self._find_out(found, decision, delivery)
+
+    def decided_undo(
+        self,
+        undo: Compensation[Any],
+        delivery: Delivery,
+        act: Callable[[Connection, Delivery, Undo], T],
+    ) -> T | Answer:
+        """Decide on a compensation's job; `act` in the same transaction if there is what to undo.
+
+        Raises:
+            Halt: no row tells of what is to be undone; the saga row isn't kept either, so that the
+                next delivery is as loud as this one.
+        """
+        found = self._nothing_yet()
+        while True:
+            reached(Point.BEGIN, delivery.arrival.job)
+            with self.writing() as connection:
+                decision = _decide_on_undo(connection, delivery, found)
+                if isinstance(decision, Undo):
+                    return act(connection, delivery, decision)
+                if isinstance(decision, Answer) and not undo.remote:
+                    reached(Point.CLAIMED, delivery.arrival.job)
+                reached(Point.COMMIT, delivery.arrival.job)
+                if isinstance(decision, Answer):
+                    return decision
+            if isinstance(decision, Which):
+                found.meant = self._meant(undo, delivery)
+            else:
+                self._find_out(found, decision, delivery)
+
+    def _nothing_yet(self) -> _Found:
+        return _Found({}, Which()) if self._witness else _Found(None, None)
+
+    def _find_out(self, found: _Found, asked: Ask | Consult, delivery: Delivery) -> None:
+        reached(Point.ASK, delivery.arrival.job)
+        if isinstance(asked, Ask):
+            found.presences[asked.job] = self._probe(asked.job)
+        elif self._witness and found.told is not None:
+            arrival, noted = delivery.arrival, found.closed_began
+            found.told[asked] = self._witness.tells(asked, arrival, noted)
+
+    def _meant(self, undo: Compensation[Any], delivery: Delivery) -> Meant | None:
+        reached(Point.ASK, delivery.arrival.job)
+        job_type = undo.step.job_type
+        return self._witness.meant(delivery.arrival, job_type) if self._witness else None
 
 
-def decide_on_undo(connection: Connection, delivery: Delivery) -> Undo | Answer:
-    """Decide on a compensation's job: what to undo, or what to answer if that is nothing.
-
-    Raises:
-        Halt: no row tells of what is to be undone; the saga row isn't kept either, so that the next
-            delivery is as loud as this one.
-    """
+def _decide_on_undo(
+    connection: Connection, delivery: Delivery, found: _Found
+) -> Undo | Answer | Ask | Consult | Which:
     row = _lock(connection, delivery)
-    decision = _duplicate(row, delivery) or _decide_undo(connection, row, delivery)
-    if isinstance(decision, (Undo, Answer)):
+    owner = _owner(connection, row, delivery, found)
+    decision = owner or _decide_undo(connection, row, delivery, found)
+    if isinstance(decision, (Undo, Answer, Ask, Consult, Which)):
         return decision
+    if isinstance(decision, Late):
+        return LATE
     if isinstance(decision, Repeated):
         return Answer(Outcome.REPEATED, Say.HALT, message=decision.why)
     if isinstance(decision, Unaccounted):
@@ -157,28 +243,82 @@ def _duplicate(row: SagaRow, delivery: Delivery) -> Answer | None:
     return Answer(Outcome.DUPLICATE, Say.HALT, message=message)
 
 
-def _decide(
-    connection: Connection,
-    delivery: Delivery,
-    presences: dict[JobKey, Presence],
-    seen: list[Entry],
-) -> StepDecision | Answer:
-    row = _lock(connection, delivery)
+def _owner(
+    connection: Connection, row: SagaRow, delivery: Delivery, found: _Found
+) -> Answer | Consult | None:
+    """Say what keeps the job's process instance from owning the saga, if anything does."""
     duplicate = _duplicate(row, delivery)
-    if duplicate:
+    if not duplicate:
+        return None
+    # A saga that has ended is ended for ever; one that was forgotten midway goes on as another.
+    if found.told is None or row.process_instance is None or row.ended_in is not None:
         return duplicate
-    entries = _entries(connection, row, delivery)
-    if entries != seen:
-        # What the engine said is about the rows it was asked for. Rows that changed since may be
-        # this very job's, carried out by another delivery and over: docs/decisions/0032.
-        presences.clear()
-        seen[:] = entries
-    return decide_step(delivery.arrival, entries, presences)
+    asked = Consult(Question.FORGOTTEN, row.process_instance)
+    if asked not in found.told:
+        return asked
+    if not found.told[asked]:
+        return duplicate
+    _pass(connection, delivery)
+    return None
 
 
-def _decide_undo(connection: Connection, row: SagaRow, delivery: Delivery) -> UndoDecision:
-    entries = _entries(connection, row, delivery)
-    return decide_undo(delivery.arrival, entries, saga_is_new=row.is_new)
+def _closed(
+    connection: Connection, row: SagaRow, delivery: Delivery, found: _Found
+) -> Answer | Consult | None:
+    """Say that a step comes for a saga that was cancelled and withdrawn: docs/decisions/0035."""
+    if row.closed_began is None or row.process_instance != delivery.arrival.process_instance:
+        return None
+    if found.told is not None:
+        found.closed_began = row.closed_began
+        asked = Consult(Question.BORN_AGAIN, delivery.arrival.process_instance)
+        if asked not in found.told:
+            return asked
+        if found.told[asked]:
+            _pass(connection, delivery)
+            return None
+    return Answer(Outcome.CLOSED, Say.HALT, message=_why_closed(delivery.arrival))
+
+
+def _pass(connection: Connection, delivery: Delivery) -> None:
+    arrival = delivery.arrival
+    statements.pass_saga(connection, arrival.tenant, arrival.saga_key, arrival.process_instance)
+
+
+def _decide(connection: Connection, delivery: Delivery, found: _Found) -> StepDecision | Answer:
+    row = _lock(connection, delivery)
+    kept_out = _owner(connection, row, delivery, found) or _closed(connection, row, delivery, found)
+    if kept_out:
+        return kept_out
+    entries = found.about(_entries(connection, row, delivery))
+    return decide_step(delivery.arrival, entries, found.presences, found.told)
+
+
+def _decide_undo(
+    connection: Connection, row: SagaRow, delivery: Delivery, found: _Found
+) -> UndoDecision:
+    entries = found.about(_entries(connection, row, delivery))
+    return decide_undo(
+        delivery.arrival,
+        entries,
+        found.presences,
+        saga_is_new=row.is_new,
+        meant=found.meant,
+    )
+
+
+def _why_closed(arrival: Arrival) -> str:
+    return (
+        f"saga {arrival.saga_key!r} was cancelled, and its effects were withdrawn; its process"
+        f" instance {arrival.process_instance} is here again: cancel it, or let it begin anew by"
+        f" `sagaworks adopt {arrival.saga_key}`"
+    )
+
+
+def _why_withdrawn(arrival: Arrival, entry: Entry) -> str:
+    return (
+        f"{entry.step} of job {entry.job} was taken away and is undone first; job {arrival.job}"
+        " has other inputs and comes after"
+    )
 
 
 def _why_unaccounted(arrival: Arrival) -> str:
@@ -200,7 +340,7 @@ def _settled(
     connection: Connection,
     step: Step[..., Any],
     delivery: Delivery,
-    decision: Answer | Replay | Late | Wait | Repeated,
+    decision: Answer | Replay | Late | Wait | Withdraw | Repeated,
 ) -> Answer | Intent:
     if isinstance(decision, Wait):
         raise Retry(decision.why)
@@ -213,7 +353,7 @@ def _given(
     connection: Connection,
     step: Step[..., Any],
     delivery: Delivery,
-    decision: Answer | Replay | Late | Repeated,
+    decision: Answer | Replay | Late | Withdraw | Repeated,
 ) -> Answer | Intent:
     if isinstance(decision, Answer):
         return decision
@@ -221,7 +361,11 @@ def _given(
         return LATE
     if isinstance(decision, Repeated):
         return Answer(Outcome.REPEATED, Say.HALT, message=decision.why)
-    statements.report_again(connection, decision.entry, delivery.arrival.job)
+    if isinstance(decision, Withdraw):
+        why = _why_withdrawn(delivery.arrival, decision.entry)
+        message = f"{why}; but {step.job_type} has no compensation: undo it by hand"
+        return Answer(Outcome.REPEATED, Say.HALT, message=message)
+    statements.report_again(connection, decision.entry, delivery.arrival.job, delivery.arrival)
     if decision.entry.state is State.INTENT:
         return intent_of(decision.entry, adopted=decision.adopted)
     outcome = Outcome.ADOPTED if decision.adopted else Outcome.REPLAYED

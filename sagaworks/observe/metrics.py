@@ -30,6 +30,8 @@ class WorkerMetrics:
 
     Attributes:
         jobs: ``sagaworks_jobs_total{step,outcome}``, jobs handled.
+        outcomes: ``sagaworks_outcomes_total{step,outcome}``, what the ledger and the reconciler
+            made of jobs and effects: each word of docs/concepts/outcomes.
         step_seconds: ``sagaworks_step_seconds{step}``, how long the step's own function took.
         group_jobs: ``sagaworks_group_jobs{step}``, how many jobs shared a transaction.
         groups_broken: ``sagaworks_groups_broken_total{step}``, groups whose jobs each ran alone.
@@ -50,6 +52,12 @@ class WorkerMetrics:
         self.registry: Final = registry
         self.jobs: Final = Counter(
             "sagaworks_jobs", "Jobs handled.", ["step", "outcome"], registry=registry
+        )
+        self.outcomes: Final = Counter(
+            "sagaworks_outcomes",
+            "What became of jobs and effects.",
+            ["step", "outcome"],
+            registry=registry,
         )
         self.step_seconds: Final = Histogram(
             "sagaworks_step_seconds",

@@ -8,6 +8,7 @@ from typing import Final
 from loguru import logger
 
 from sagaworks.errors import Halt, Retry
+from sagaworks.history import HistoryUnavailable
 from sagaworks.ledger.answers import Answer, Say
 from sagaworks.ledger.call import Delivery
 from sagaworks.ledger.faults import CommitUnknownError, DatabaseUnavailableError
@@ -67,7 +68,10 @@ class Handler:
         except ExpiredError:
             self._tell(held, "expired", "its lock ran out while it waited", "DEBUG")
         except DatabaseUnavailableError as error:
-            await self._hand_back(held, str(error))
+            self._database_failed(str(error))
+            await self._hand_back(held, f"the database can't work now: {error}")
+        except HistoryUnavailable as error:
+            await self._hand_back(held, f"history must decide: {error}")
         except CommitUnknownError as error:
             self._tell(held, "unknown", f"COMMIT failed, saying nothing: {error}", "WARNING")
         except Exception as error:  # noqa: BLE001  the one place: a step's bug must be answered
@@ -77,6 +81,7 @@ class Handler:
 
     async def _answered(self, held: HeldJob, answer: Answer) -> None:
         reached(Point.COMMITTED, held.key)
+        self._metrics.outcomes.labels(held.task.name, answer.outcome).inc()
         level = "WARNING" if answer.say is Say.HALT else "INFO"
         self._tell(held, answer.outcome, answer.code or answer.message, level)
         if answer.say is not Say.NOTHING:
@@ -94,8 +99,7 @@ class Handler:
         await self._reports.fail(held, held.job.retries - 1, retry.why, pause)
 
     async def _hand_back(self, held: HeldJob, why: str) -> None:
-        self._database_failed(why)
-        self._tell(held, "handed_back", f"the database can't work now: {why}", "WARNING")
+        self._tell(held, "handed_back", why, "WARNING")
         await self._reports.fail(held, held.job.retries, why, _DATABASE_PAUSE)
 
     async def _failed(self, held: HeldJob, error: Exception, attempt: int) -> None:

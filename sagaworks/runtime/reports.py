@@ -37,6 +37,7 @@ class Reports:
         commands: the engine.
         marks: where accepted answers are noted.
         count_report: commits one more report of a row before it's sent again.
+        in_doubt: told of an answer that the engine knows no job for any more.
     """
 
     def __init__(
@@ -44,8 +45,10 @@ class Reports:
         commands: JobCommands,
         marks: Marks,
         count_report: CountReport,
+        in_doubt: Callable[[HeldJob, Answer], None] = lambda _held, _answer: None,
     ) -> None:
         """Keep the ways out."""
+        self._in_doubt = in_doubt
         self._commands = commands
         self._marks = marks
         self._count_report = count_report
@@ -89,6 +92,9 @@ class Reports:
     async def _after_answer(self, held: HeldJob, answer: Answer, reply: Reply) -> None:
         if reply.code is StatusCode.OK:
             self._marks.add(answer.row)
+        elif reply.code is StatusCode.NOT_FOUND and answer.row is not None:
+            # No proof of anything: another delivery may have been first. The reconciler finds out.
+            self._in_doubt(held, answer)
         elif reply.code not in TRANSIENT | _LOST_RACE:
             # Too large, not allowed: the engine will never take it, so a person must see it.
             logger.warning("the engine refused the answer: {} {}", reply.code.name, reply.reason)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from contextvars import copy_context
@@ -16,13 +16,18 @@ from prometheus_client import CollectorRegistry
 from pyzeebe.proto.gateway_pb2_grpc import GatewayStub
 
 from sagaworks.errors import ConfigurationError
+from sagaworks.history import History, connect
+from sagaworks.ledger.answers import Answer
 from sagaworks.ledger.decide import Presence
 from sagaworks.ledger.protocol import Ledger
 from sagaworks.ledger.reader import SETTLED_WITHIN
 from sagaworks.ledger.statements import count_in_doubt
 from sagaworks.ledger.store import Store
 from sagaworks.ledger.turns import Probe
+from sagaworks.ledger.witness import Witness
 from sagaworks.observe.metrics import WorkerMetrics
+from sagaworks.reconcile import Reconciler, Rhythm
+from sagaworks.reconcile.settling import SETTLED, Hands, Settling
 from sagaworks.runtime.channel import open_channel
 from sagaworks.runtime.commands import JobCommands
 from sagaworks.runtime.contact import Contact
@@ -62,6 +67,8 @@ class Worker:
         service: whose steps.
         settings: where the engine and the database are, how many threads, how long a lock.
         registry: where the metrics are registered; a fresh one by default.
+        history: the engine's; by default the one that `settings` name, if they name one.
+        rhythm: how the reconciler sweeps.
     """
 
     def __init__(
@@ -70,6 +77,8 @@ class Worker:
         settings: Settings,
         *,
         registry: CollectorRegistry | None = None,
+        history: History | None = None,
+        rhythm: Rhythm | None = None,
     ) -> None:
         """Open nothing yet."""
         self.service = service
@@ -93,6 +102,10 @@ class Worker:
         self._handler: Handler | None = None
         self._reports: Reports | None = None
         self._sources: list[JobSource] = []
+        self._rhythm = rhythm
+        self._history = history
+        if history is None and settings.history:
+            self._history = connect(settings.history)
         self.metrics.watch_in_doubt(self._count_in_doubt)
 
     async def run(self, stop: asyncio.Event) -> int:
@@ -128,10 +141,11 @@ class Worker:
             commands = JobCommands(stub, self.metrics)
             marks_pool = ThreadPoolExecutor(1, thread_name_prefix="marks")
             stack.callback(marks_pool.shutdown, wait=False)
-            ledger = Ledger(self.store, self._probe(commands))
+            witness = Witness(self._history) if self._history else None
+            ledger = Ledger(self.store, self._probe(commands), witness=witness)
             marks = Marks(ledger.mark_counted, marks_pool)
             count_report = partial(self._count_report, ledger)
-            reports = Reports(commands, marks, count_report)
+            reports = Reports(commands, marks, count_report, self._note_doubt)
             tenant = self.settings.tenant
             self._reports = reports
             threads, group = self.settings.threads, self.settings.group
@@ -146,6 +160,7 @@ class Worker:
                 self._keep_locks(commands),
                 self._keep_looking_at_database(),
                 marks.keep_writing(),
+                self._reconciler().keep_sweeping(),
             )
             async with self._running(*loops):
                 await self._take_until(stop)
@@ -323,7 +338,38 @@ class Worker:
             return bridge.wait_for(commands.presence(job, self.settings.lock))
 
         stack.push_async_callback(bridge.run, self._awaiting.close)
-        return Ledger(self._awaiting, probe, bridge.pause)
+        witness = Witness(self._history, aside=bridge.aside) if self._history else None
+        return Ledger(self._awaiting, probe, bridge.pause, witness)
+
+    def _reconciler(self) -> Reconciler:
+        plain = Hands(self.store)
+        settling = Settling(self.service, plain, self._awaiting_hands(), self._tell)
+        tenant = self.settings.tenant
+        return Reconciler(self.store, settling, self._history, tenant, self._rhythm)
+
+    def _awaiting_hands(self) -> Hands | None:
+        """Return how the reconciler calls an ``async def`` compensation: on this loop."""
+        if self._awaiting is None:
+            return None
+        from sagaworks.ledger import bridge  # noqa: PLC0415
+
+        loop = asyncio.get_running_loop()
+
+        def run(work: Callable[[], Any]) -> Any:  # noqa: ANN401  what the work returns
+            return asyncio.run_coroutine_threadsafe(bridge.run(work), loop).result()
+
+        return Hands(self._awaiting, run)
+
+    def _tell(self, step: str, outcome: str, saga: str, what: str) -> None:
+        """Count and log what the reconciler made of an effect."""
+        self.metrics.outcomes.labels(step, outcome).inc()
+        level = "INFO" if outcome in SETTLED else "WARNING"
+        logger.bind(outcome=outcome, saga=saga, step=step).log(level, "{}", what)
+
+    def _note_doubt(self, held: HeldJob, _answer: Answer) -> None:
+        self.metrics.outcomes.labels(held.task.name, "in_doubt").inc()
+        why = "the engine has no such job any more; history will tell whether it counts the effect"
+        logger.bind(outcome="in_doubt").info("{}", why)
 
     def _probe(self, commands: JobCommands) -> Probe:
         loop = asyncio.get_running_loop()

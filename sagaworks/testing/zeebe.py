@@ -16,6 +16,7 @@ from sagaworks.codec import to_json
 from sagaworks.errors import ConfigurationError, EngineError
 from sagaworks.ledger.reader import read_trail
 from sagaworks.ledger.store import Store
+from sagaworks.reconcile import Rhythm
 from sagaworks.runtime.gateway import Deployed, EngineUnreachableError, Gateway, connect
 from sagaworks.runtime.worker import Worker
 from sagaworks.saga import KEY_VARIABLE, SagaKey
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
 _END_SECONDS: Final = 2.0
 _DEATH_IS_SEEN: Final = 1.0
+_BRISK: Final = Rhythm(pause=0.2, patience=1.5, listed_after=3.0)
 
 
 class Zeebe:
@@ -331,10 +333,14 @@ class Zeebe:
             self.feed,
             self.engine,
             lambda: set(self._stubs),
-            self._faults.mortal if self._faults else Worker,
+            self._faults.mortal if self._faults else self._employ,
         )
         self._workers[service.name] = worker
         return worker
+
+    def _employ(self, service: Service, settings: Settings) -> Worker:
+        """Run a worker whose reconciler knows what this engine has recorded, and is brisk."""
+        return Worker(service, settings, history=self.history, rhythm=_BRISK)
 
     def _served(self) -> set[str]:
         types = (worker.job_types for worker in self._workers.values())

@@ -134,7 +134,8 @@ def _next_undo(engine: Engine, diagram: Diagram, instance: Instance) -> Engine:
             job = Job(0, 0, "", diagram.undo[at], runs[-1], undoes=True)
             left = tuple(one for one in instance.completed if one[0] != job.step)
             instance = instance._replace(at=at, completed=left)
-            return _create(put(engine, instance), instance, [job] * len(runs))
+            jobs = [job._replace(target=each) for each in runs]
+            return _create(put(engine, instance), instance, jobs)
     return put(engine, instance._replace(status=UNDONE))
 
 

@@ -6,10 +6,13 @@ Only the transaction around it is modelled, with the lock it holds: one move, no
 from functools import cache
 
 from sagaworks.ledger.decide import (
+    Consult,
     Late,
+    Meant,
     Presence,
     StepDecision,
     UndoDecision,
+    Which,
     decide_step,
     decide_undo,
 )
@@ -21,6 +24,7 @@ from tests.model.world import Effect, Job, Row, Service
 PRESENCES = {"held": Presence.HELD, "unheld": Presence.UNHELD, "gone": Presence.GONE}
 
 Asked = tuple[tuple[int, str], ...]
+Heard = tuple[tuple[Consult, bool], ...]
 Numbered = tuple[tuple[int, Row], ...]
 
 
@@ -34,7 +38,9 @@ def rows_of(service: Service, job: Job) -> Numbered:
 
 
 @cache
-def decide_on_step(job: Job, rows: Numbered, asked: Asked, bug: Bug | None) -> StepDecision:
+def decide_on_step(
+    job: Job, rows: Numbered, asked: Asked, bug: Bug | None, told: Heard | None
+) -> StepDecision:
     """Let the product decide; a bug decides before it."""
     if bug is Bug.KEYED_ON_JOB:
         rows = tuple((at, row) for at, row in rows if job.key in row.jobs)
@@ -44,13 +50,17 @@ def decide_on_step(job: Job, rows: Numbered, asked: Asked, bug: Bug | None) -> S
         presences[JobKey(job.key)] = Presence.HELD
     if bug is Bug.KEYS_FOR_ORDER and any(row.jobs[-1] > job.key for _, row in rows):
         return Late()
-    return decide_step(_arrival(job), entries, presences)
+    return decide_step(_arrival(job), entries, presences, None if told is None else dict(told))
 
 
 @cache
-def decide_on_undo(job: Job, rows: Numbered) -> UndoDecision:
+def decide_on_undo(
+    job: Job, rows: Numbered, asked: Asked, meant: Meant | Which | None
+) -> UndoDecision:
     """Let the product decide."""
-    return decide_undo(_arrival(job), [entry_of(at, row) for at, row in rows])
+    presences = {JobKey(key): PRESENCES[presence] for key, presence in asked}
+    entries = [entry_of(at, row) for at, row in rows]
+    return decide_undo(_arrival(job), entries, presences, meant=meant)
 
 
 def entry_of(at: int, row: Row) -> Entry:
@@ -62,6 +72,7 @@ def entry_of(at: int, row: Row) -> Entry:
         round=row.round,
         state=State(row.state),
         process_instance=SagaKey(row.instance),
+        element_instance=ElementKey(row.jobs[-1]),
         jobs=tuple(JobKey(job) for job in row.jobs),
         loop_counter=None,
         inputs=row.inputs,

@@ -8,7 +8,7 @@ from tests.model import oracles
 from tests.model.explore import explore
 from tests.model.reporting import COMMITTED, NO_FALSE_REFUSAL, ZOMBIE
 from tests.model.scenario import Bug, Fault, Scenario
-from tests.model.scenarios import LIMITS, SCENARIOS, scenario_named
+from tests.model.scenarios import LIMITS, SCENARIOS, SOLVED, scenario_named
 from tests.model.told import told
 from tests.model.worker import FALSE_HALT
 
@@ -78,6 +78,13 @@ def test_a_planted_bug_is_caught_by_its_oracle(planted: Planted) -> None:
 
     assert with_bug.broken == planted.oracle, told(with_bug)
     assert not explore(few).broken, "the oracle breaks without the bug too"
+
+
+@pytest.mark.parametrize("scenario", SOLVED, ids=lambda scenario: scenario.name)
+def test_what_was_a_limit_breaks_no_oracle_with_its_own_faults(scenario: Scenario) -> None:
+    explored = explore(scenario)
+
+    assert not explored.broken, told(explored)
 
 
 @pytest.mark.parametrize("limit", LIMITS, ids=lambda limit: limit.name)

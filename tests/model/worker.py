@@ -3,13 +3,24 @@
 from collections.abc import Iterator
 from typing import Final
 
-from sagaworks.ledger.decide import Ask, Execute, Fence, Late, Repeated, Replay, Undo, Wait
+from sagaworks.ledger.decide import (
+    Ask,
+    Execute,
+    Fence,
+    Late,
+    Repeated,
+    Replay,
+    Undo,
+    UndoDecision,
+    Wait,
+    Withdraw,
+)
 from tests.model import engine as zeebe
-from tests.model import ledger
+from tests.model import ledger, witness
 from tests.model.partner import remote_moves, take_up
 from tests.model.reporting import report_moves
 from tests.model.scenario import Bug, Fault, Scenario
-from tests.model.world import HELD, WAITING, Hand, Service, World, named
+from tests.model.world import HELD, WAITING, WITHDRAWAL, Hand, Service, World, named
 
 Move = tuple[str, Fault | None, World]
 
@@ -110,25 +121,38 @@ def _step_turn(world: World, scenario: Scenario, hand: Hand) -> Iterator[Move]:
     rows = ledger.rows_of(world.service, hand.job)
     stale = rows != hand.seen and not scenario.has(Bug.STALE_PROBE)
     asked = () if stale else hand.asked
-    decision = ledger.decide_on_step(hand.job, rows, asked, scenario.bug)
+    decision = witness.decide_on_step(world, scenario, hand, rows, asked)
     job = named(hand.job)
     if isinstance(decision, Ask):
-        doing = hand._replace(doing="ask", asked=asked, seen=rows, about=int(decision.job))
-        yield (
-            f"{job}: the engine is to be asked for job {decision.job}",
-            None,
-            world.put(hand, doing),
-        )
+        yield _is_to_ask(world, hand, decision, rows, asked)
     elif isinstance(decision, Execute):
         yield from _execute(world, scenario, hand, decision.round)
     elif isinstance(decision, Late):
         yield f"{job} is late: nothing said", None, world.put(hand, None)
     elif isinstance(decision, Wait):
         return  # handed back until the undo is done, which the model knows as standing still
+    elif isinstance(decision, Withdraw):
+        yield _withdraws(world, hand, decision)
     elif isinstance(decision, Repeated):
         yield f"{job} is repeated: {decision.why}", None, _halts(world, hand, "repeated")
     elif isinstance(decision, Replay):
         yield _replay(world, scenario, hand, decision)
+
+
+def _is_to_ask(
+    world: World, hand: Hand, decision: Ask, rows: ledger.Numbered, asked: ledger.Asked
+) -> Move:
+    doing = hand._replace(doing="ask", asked=asked, seen=rows, about=int(decision.job))
+    words = f"{named(hand.job)}: the engine is to be asked for job {decision.job}"
+    return words, None, world.put(hand, doing)
+
+
+def _withdraws(world: World, hand: Hand, decision: Withdraw) -> Move:
+    """The job is handed back; it comes again when the reconciler has undone the row."""
+    at = int(decision.entry.id)
+    service = ledger.change(world.service, at, undone_by=WITHDRAWAL)
+    words = f"{named(hand.job)} has other inputs: the withdrawal of row {at} is recorded"
+    return words, None, world._replace(service=service).put(hand, None)
 
 
 def _execute(world: World, scenario: Scenario, hand: Hand, round_: int) -> Iterator[Move]:
@@ -213,7 +237,16 @@ def reported(service: Service, row: int, scenario: Scenario) -> Service:
 
 def _undo_turn(world: World, scenario: Scenario, hand: Hand) -> Move:
     rows = ledger.rows_of(world.service, hand.job)
-    decision = ledger.decide_on_undo(hand.job, rows)
+    asked = hand.asked if rows == hand.seen else ()
+    decision = witness.decide_on_undo(world, scenario, hand, rows, asked)
+    if isinstance(decision, Ask):
+        return _is_to_ask(world, hand, decision, rows, asked)
+    if isinstance(decision, Late):
+        return f"{named(hand.job)} is late: nothing undone", None, world.put(hand, None)
+    return _undoes(world, scenario, hand, decision)
+
+
+def _undoes(world: World, scenario: Scenario, hand: Hand, decision: UndoDecision) -> Move:
     job, say = named(hand.job), hand._replace(doing="tell", say="complete", asked=(), seen=())
     if isinstance(decision, Repeated):
         return f"{job}: {decision.why}", None, _halts(world, hand, "repeated")

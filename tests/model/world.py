@@ -30,6 +30,8 @@ class Job(NamedTuple):
     each: str
     undoes: bool = False
     inputs: str = ""
+    target: str = ""
+    """Which run it undoes; history knows, the job doesn't say."""
 
 
 class Instance(NamedTuple):

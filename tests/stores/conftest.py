@@ -10,6 +10,7 @@ pytest.register_assert_rewrite(
     "tests.stores.group",
     "tests.stores.remote",
     "tests.stores.server",
+    "tests.stores.settle",
     "tests.stores.steps",
     "tests.stores.undo",
 )

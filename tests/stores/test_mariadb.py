@@ -15,6 +15,7 @@ from tests.stores.faults import FaultContract
 from tests.stores.group import GroupContract
 from tests.stores.remote import RemoteContract
 from tests.stores.server import ServerContract
+from tests.stores.settle import SettleContract
 from tests.stores.steps import StepContract
 from tests.stores.takeover import TakeoverContract
 from tests.stores.undo import UndoContract
@@ -38,6 +39,9 @@ class TestUndoOnMariaDB(UndoContract): ...
 
 
 class TestTakeoverOnMariaDB(TakeoverContract): ...
+
+
+class TestSettleOnMariaDB(SettleContract): ...
 
 
 class TestRemoteOnMariaDB(RemoteContract): ...

@@ -12,6 +12,7 @@ from tests.stores.faults import FaultContract
 from tests.stores.group import GroupContract
 from tests.stores.remote import RemoteContract
 from tests.stores.server import ServerContract
+from tests.stores.settle import SettleContract
 from tests.stores.steps import StepContract
 from tests.stores.takeover import TakeoverContract
 from tests.stores.undo import UndoContract
@@ -35,6 +36,9 @@ class TestUndoOnPostgreSQL(UndoContract): ...
 
 
 class TestTakeoverOnPostgreSQL(TakeoverContract): ...
+
+
+class TestSettleOnPostgreSQL(SettleContract): ...
 
 
 class TestRemoteOnPostgreSQL(RemoteContract): ...

@@ -22,6 +22,7 @@ from tests.stores.awaiting import AsyncContract, Awaiting
 from tests.stores.faults import FaultContract
 from tests.stores.group import GroupContract, order
 from tests.stores.remote import RemoteContract
+from tests.stores.settle import SettleContract
 from tests.stores.shop import hold_stock
 from tests.stores.steps import LAMP, StepContract
 from tests.stores.takeover import TakeoverContract
@@ -58,6 +59,9 @@ class TestUndoOnSQLite(UndoContract): ...
 
 
 class TestTakeoverOnSQLite(TakeoverContract): ...
+
+
+class TestSettleOnSQLite(SettleContract): ...
 
 
 class TestRemoteOnSQLite(RemoteContract): ...

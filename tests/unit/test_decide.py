@@ -78,6 +78,7 @@ def entry(
         round=round_,
         state=state,
         process_instance=SagaKey(1),
+        element_instance=ElementKey(job),
         jobs=(JobKey(job),),
         loop_counter=None,
         inputs="same",

@@ -98,9 +98,9 @@ class Database:
 
     def options(self, pool_size: int) -> dict[str, Any]:
         """Return what `create_engine` is told."""
-        # Two more than threads: the marks and the metrics have theirs.
+        # Three more than threads: the marks, the metrics and the reconciler have theirs.
         return {
-            "pool_size": pool_size + 2,
+            "pool_size": pool_size + 3,
             "max_overflow": 0,
             "pool_timeout": self.wait.total_seconds(),
         }

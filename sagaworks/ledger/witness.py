@@ -1,0 +1,131 @@
+"""What the ledger asks the engine's history, where its rows and the engine itself leave a doubt.
+
+Asked with no lock held, in rare cases only. History is a moment behind the engine, so nothing is
+concluded before it has seen the very job that asks.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from sagaworks.history.port import History, HistoryUnavailable
+from sagaworks.history.values import Job
+from sagaworks.ledger.decide import Consult, Meant, Question
+from sagaworks.ledger.rows import Arrival
+from sagaworks.saga import JobKey, SagaKey
+
+_BEHIND: Final = 3.0
+"""Seconds that history may be behind the engine; its exporter sends once a second."""
+
+_PAUSE: Final = 0.1
+
+_UNCAUGHT: Final = "UNHANDLED_ERROR_EVENT"
+
+
+class Witness:
+    """Answers the ledger's questions from history.
+
+    Args:
+        history: the engine's.
+        pause: waits so many seconds, where `aside` runs it.
+        aside: runs what may block; at once by default.
+    """
+
+    def __init__(
+        self,
+        history: History,
+        pause: Callable[[float], None] = time.sleep,
+        aside: Callable[[Callable[[], Any]], Any] = lambda work: work(),
+    ) -> None:
+        """Ask nothing yet."""
+        self._history = history
+        self._pause = pause
+        self._aside = aside
+
+    def tells(self, asked: Consult, arrival: Arrival, noted: int | None = None) -> bool:
+        """Answer a question about an arriving job, or about what its row names.
+
+        Args:
+            noted: when the instance had begun that was closed.
+
+        Raises:
+            HistoryUnavailable: it can't be asked, or hasn't seen the arriving job yet.
+        """
+        return bool(self._aside(lambda: self._tells(asked, self._seen(arrival), arrival, noted)))
+
+    def meant(self, arrival: Arrival, job_type: str) -> Meant | None:
+        """Return what a compensation job undoes; None if history doesn't know.
+
+        Raises:
+            HistoryUnavailable: as `tells`.
+        """
+        found: Meant | None = self._aside(lambda: self._meant(arrival, job_type))
+        return found
+
+    def _seen(self, arrival: Arrival) -> Job:
+        left = _BEHIND
+        while True:
+            job = self._history.job(arrival.job)
+            if job and job.instance == arrival.process_instance:
+                return job
+            if left <= 0:
+                raise HistoryUnavailable(f"history has no record of job {arrival.job} yet")
+            self._pause(_PAUSE)
+            left -= _PAUSE
+
+    def _tells(self, asked: Consult, job: Job, arrival: Arrival, noted: int | None) -> bool:
+        answers: dict[Question, Callable[[], bool]] = {
+            Question.UNCAUGHT: lambda: self._was_uncaught(job),
+            Question.RETURNED: lambda: self._came_by_flow(job) > 1,
+            Question.TAKEN_AWAY: lambda: self._was_taken_away(JobKey(asked.about), job),
+            Question.FORGOTTEN: lambda: self._is_forgotten(SagaKey(asked.about), arrival),
+            Question.BORN_AGAIN: lambda: self._is_born_again(job, noted),
+        }
+        return answers[asked.question]()
+
+    def _was_uncaught(self, job: Job) -> bool:
+        incidents = self._history.incidents(job.instance)
+        return any(one.job == job.key and one.kind == _UNCAUGHT for one in incidents)
+
+    def _was_taken_away(self, key: JobKey, job: Job) -> bool:
+        found = self._history.job(key)
+        return found is not None and (found.instance, found.last) == (job.instance, "CANCELED")
+
+    def _is_born_again(self, job: Job, noted: int | None) -> bool:
+        instance = self._history.instance(job.instance)
+        return instance is not None and instance.began != noted
+
+    def _is_forgotten(self, owner: SagaKey, arrival: Arrival) -> bool:
+        """Only an engine that was restored forgets; in its first life it proves nothing."""
+        found = self._history.instance(owner)
+        own = found is not None and found.business_key == arrival.saga_key
+        return self._history.life() > 1 and not own
+
+    def _came_by_flow(self, job: Job) -> int:
+        """Count how often a token came to the job's element along a flow of the diagram."""
+        # A worker without doubts needs no parser.
+        from sagaworks.history.deployed import read_deployed  # noqa: PLC0415
+
+        diagram = self._history.diagram(job.instance)
+        incoming = read_deployed(diagram).incoming(job.element) if diagram else frozenset()
+        elements = self._history.elements(job.instance)
+        return sum(one.kind == "SEQUENCE_FLOW" and one.id in incoming for one in elements)
+
+    def _meant(self, arrival: Arrival, job_type: str) -> Meant | None:
+        self._seen(arrival)
+        undoing = self._history.undone_by(arrival.element_instance)
+        if undoing is None or undoing.instance != arrival.process_instance:
+            return None
+        executions = {undoing.element_instance}
+        elements = self._history.elements(undoing.instance)
+        while more := {one.key for one in elements if one.scope in executions} - executions:
+            executions |= more
+        jobs = self._history.jobs(undoing.instance)
+        done = (
+            one.key
+            for one in jobs
+            if one.type == job_type
+            and one.last == "COMPLETED"
+            and one.element_instance in executions
+        )
+        return Meant(frozenset(executions), frozenset(done))

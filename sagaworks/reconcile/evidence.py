@@ -1,0 +1,90 @@
+"""What history shows of a row: its own instance and job, the pivot, what was left around it.
+
+A record counts for a row only if it is of the row's own saga and step: in another life of the
+engine its key is a stranger's. Each question is asked once for a saga's rows.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Final
+
+from sagaworks.history import Element, History, Instance, Job
+from sagaworks.history.deployed import UNDO, Deployed, read_deployed
+from sagaworks.reconcile.effects import Effect
+from sagaworks.saga import ElementKey, JobKey, SagaKey
+
+TERMINATED: Final = "ELEMENT_TERMINATED"
+ENDED: Final = "ELEMENT_COMPLETED"
+
+UNDECLARED: Final = ""
+
+
+class Evidence:
+    """What history shows of one saga's rows.
+
+    Args:
+        saga_key: the business key.
+        job_types: which types of jobs carry out a step, by the step's name in the ledger.
+    """
+
+    def __init__(
+        self, history: History, saga_key: str, job_types: Mapping[str, frozenset[str]]
+    ) -> None:
+        """Ask nothing yet."""
+        self._saga_key = saga_key
+        self._job_types = job_types
+        self._history = history
+        self._instance = cache(history.instance)
+        self._elements = cache(self._all_elements)
+        self._deployed = cache(self._read)
+
+    def instance(self, key: SagaKey) -> Instance | None:
+        """Return a process instance of this saga, if it's known in the engine's present life."""
+        found = self._instance(key)
+        return found if found and found.business_key == self._saga_key else None
+
+    def job(self, effect: Effect) -> Job | None:
+        """Return the row's own job, the last that has it."""
+        found = self._history.job(effect.entry.job)
+        if found is None or found.instance != effect.entry.process_instance:
+            return None
+        types = self._job_types.get(effect.entry.step, frozenset())
+        return found if found.type in types else None
+
+    def undo_is_over(self, effect: Effect) -> bool:
+        """Whether the compensation job that has begun to undo the row is gone."""
+        begun_by = self._history.job(JobKey(effect.entry.undone_by or 0))
+        own = begun_by is not None and begun_by.instance == effect.entry.process_instance
+        return own and begun_by is not None and begun_by.last in {"COMPLETED", "CANCELED"}
+
+    def pivot_done(self, instance: Instance) -> bool:
+        """Whether the saga's pivot is done, by the deployed diagram."""
+        pivots = self._deployed(instance.key).pivots
+        if not pivots:
+            return False
+        elements = self._elements(instance.key).values()
+        return any(one.id in pivots and one.last == ENDED for one in elements)
+
+    def is_nested(self, effect: Effect) -> bool:
+        """Whether the step stands where something can be terminated around it."""
+        return effect.element in self._deployed(effect.entry.process_instance).nested
+
+    def left(self, effect: Effect, job: Job) -> str | None:
+        """Return what is declared on what was terminated around the step; None if nothing was."""
+        elements = self._elements(job.instance)
+        outermost, inner = None, elements.get(job.element_instance)
+        while inner and (around := elements.get(inner.scope)):
+            outermost, inner = around if around.last == TERMINATED else outermost, around
+        if outermost is None:
+            return None
+        return self._deployed(effect.entry.process_instance).leave.get(outermost.id, UNDECLARED)
+
+    def _all_elements(self, instance: SagaKey) -> dict[ElementKey, Element]:
+        return {one.key: one for one in self._history.elements(instance)}
+
+    def _read(self, instance: SagaKey) -> Deployed:
+        xml = self._history.diagram(instance)
+        return read_deployed(xml) if xml else Deployed(frozenset(), {}, frozenset(), {})
+
+
+__all__ = ["ENDED", "TERMINATED", "UNDECLARED", "UNDO", "Evidence"]

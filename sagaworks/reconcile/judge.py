@@ -1,0 +1,116 @@
+"""What is to become of an open row, by what history shows. Nothing is done here."""
+
+from dataclasses import dataclass
+from enum import Enum, StrEnum, auto
+
+from sagaworks.history import Instance, Job
+from sagaworks.history.deployed import KEEP, UNDO
+from sagaworks.ledger.rows import WITHDRAWN, State
+from sagaworks.reconcile.effects import Effect
+from sagaworks.reconcile.evidence import ENDED, TERMINATED, Evidence
+
+
+class Act(Enum):
+    """What is to be done with a row."""
+
+    NOTHING = auto()
+    """Its saga goes on."""
+    SETTLE = auto()
+    """Nothing is left to be done about it, whatever becomes of its saga's others."""
+    COUNT = auto()
+    """The engine counts it as done."""
+    WITHDRAW = auto()
+    """The engine has taken it away: record that, then undo it."""
+    UNDO = auto()
+    """Its undo is recorded: carry it out."""
+    LIST = auto()
+    """It can't be decided, or not undone: a person must look."""
+
+
+class Kind(StrEnum):
+    """Why a row is listed."""
+
+    IN_DOUBT = "in_doubt"
+    """It isn't known whether the engine counts it."""
+    FORGOTTEN = "forgotten"
+    """The engine doesn't know its process instance, or doesn't any more."""
+    STRANDED = "stranded"
+    """It is to be undone and can't be."""
+    STANDS = "stands"
+    """The engine has given it up after the saga's pivot, or nobody has declared what holds then."""
+    KEPT = "kept"
+    """A person has looked, and lets it stand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is to be done, and why.
+
+    Attributes:
+        kind: for LIST.
+        closes: when the row's instance had begun, where it was cancelled: its saga is over.
+    """
+
+    act: Act
+    why: str = ""
+    kind: Kind = Kind.IN_DOUBT
+    closes: int | None = None
+
+
+_GOES_ON = Verdict(Act.NOTHING)
+_SETTLED = Verdict(Act.SETTLE)
+
+
+def judge(effect: Effect, evidence: Evidence) -> Verdict:
+    """Say what is to become of an open row."""
+    entry = effect.entry
+    if entry.undone_by == WITHDRAWN:
+        return Verdict(Act.UNDO)
+    if effect.listed == Kind.KEPT:
+        return _SETTLED
+    instance = evidence.instance(entry.process_instance)
+    if instance is None:
+        why = f"the engine's history knows no process instance {entry.process_instance} of it"
+        return Verdict(Act.LIST, why, Kind.FORGOTTEN)
+    if entry.undone_by is not None:
+        # Whoever begins an undo must end it, also after the pivot: docs/decisions/0033.
+        return Verdict(Act.UNDO) if evidence.undo_is_over(effect) else _GOES_ON
+    is_plain = effect.counted and instance.last != TERMINATED
+    if is_plain and not evidence.is_nested(effect):
+        return _SETTLED if instance.last == ENDED else _GOES_ON
+    return _by_its_job(effect, instance, evidence)
+
+
+def _by_its_job(effect: Effect, instance: Instance, evidence: Evidence) -> Verdict:
+    job = evidence.job(effect)
+    if job is None:
+        why = f"the engine's history has no record of job {effect.entry.job}"
+        return Verdict(Act.LIST, why)
+    if instance.last == TERMINATED:
+        why = f"process instance {instance.key} was cancelled"
+        return _withdrawn(instance, evidence, why, closes=instance.began)
+    if job.last == "CANCELED":
+        return _withdrawn(instance, evidence, f"job {job.key} was taken away")
+    if job.last != "COMPLETED":
+        return _GOES_ON
+    return _completed(effect, job, instance, evidence)
+
+
+def _completed(effect: Effect, job: Job, instance: Instance, evidence: Evidence) -> Verdict:
+    left = evidence.left(effect, job) if evidence.is_nested(effect) else None
+    if left == UNDO:
+        return _withdrawn(instance, evidence, "what it stood in was terminated")
+    if left not in {None, KEEP}:
+        why = "what it stood in was terminated, and declares no `saga.leave`: undo or keep"
+        return Verdict(Act.LIST, why, Kind.STANDS)
+    if not effect.counted or effect.entry.state is State.INTENT:
+        return Verdict(Act.COUNT, f"job {job.key} was completed")
+    return _SETTLED if instance.last == ENDED or left == KEEP else _GOES_ON
+
+
+def _withdrawn(
+    instance: Instance, evidence: Evidence, why: str, closes: int | None = None
+) -> Verdict:
+    if evidence.pivot_done(instance):
+        return Verdict(Act.LIST, f"{why}, after the saga's pivot was done", Kind.STANDS)
+    return Verdict(Act.WITHDRAW, why, closes=closes)

@@ -1,0 +1,216 @@
+"""Sweeping: a service's open rows again and again, until history shows that their sagas ended."""
+
+import asyncio
+import random
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import dataclass
+from typing import Final
+
+from loguru import logger
+from sqlalchemy.exc import SQLAlchemyError
+
+from sagaworks.errors import SagaworksError
+from sagaworks.history import History, HistoryUnavailable
+from sagaworks.ledger.faults import CommitUnknownError, reason_of
+from sagaworks.ledger.points import Point, reached
+from sagaworks.ledger.rows import WITHDRAWN
+from sagaworks.ledger.store import Store
+from sagaworks.reconcile import effects
+from sagaworks.reconcile.effects import Effect, OpenSaga
+from sagaworks.reconcile.evidence import ENDED, TERMINATED, Evidence
+from sagaworks.reconcile.judge import Act, Kind, Verdict, judge
+from sagaworks.reconcile.settling import Settling
+
+_NO_HISTORY: Final = "no history is configured, so it isn't known whether the engine counts it"
+
+# Jitter needs no secret.
+_random = random.Random()  # noqa: S311
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """How the reconciler sweeps.
+
+    Attributes:
+        pause: seconds between two portions, jittered; a quarter of it while there is more.
+        patience: seconds for which a row is left alone: its mark, and its record, are on their way.
+        listed_after: seconds after which a row that can't be decided is put on the list.
+        portion: how many sagas are looked at in one go.
+    """
+
+    pause: float = 2.0
+    patience: float = 3.0
+    listed_after: float = 60.0
+    portion: int = 100
+
+
+class Reconciler:
+    """Settles one service's open rows.
+
+    Several workers of a service may each have one: the saga row's lock decides.
+
+    Args:
+        store: the service's database.
+        settling: what acts.
+        history: the engine's; without it nothing is settled, only listed.
+        tenant: whose sagas.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        settling: Settling,
+        history: History | None,
+        tenant: str,
+        rhythm: Rhythm | None = None,
+    ) -> None:
+        """Sweep nothing yet."""
+        self._store = store
+        self._settling = settling
+        self._history = history
+        self._tenant = tenant
+        self._rhythm = rhythm or Rhythm()
+        self._stopped = threading.Event()
+        self._row = 0
+        self._saga = ""
+        self._ended = ""
+        self._said = ""
+
+    async def keep_sweeping(self) -> None:
+        """Sweep until cancelled, on a thread of its own."""
+        if self._history is None:
+            logger.info(
+                "no history of the engine (SAGAWORKS_HISTORY): what is in doubt is listed, not"
+                " settled"
+            )
+        pool = ThreadPoolExecutor(1, thread_name_prefix="reconciler")
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                await asyncio.sleep(self._pause(more=self._saga != ""))
+                await loop.run_in_executor(pool, copy_context().run, self.sweep)
+        finally:
+            self._stopped.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def sweep(self) -> int:
+        """Look at one portion of sagas; return how many. It never raises for the world's sake."""
+        looked_at = 0
+        try:
+            for key in self._portion():
+                if self._stopped.is_set():
+                    break
+                self._settle_safely(key)
+                looked_at += 1
+        except HistoryUnavailable as error:
+            self._say(f"history can't be asked now: {error}")
+        except (SQLAlchemyError, CommitUnknownError) as error:
+            self._say(f"the reconciler can't work now: {reason_of(error)}")
+        else:
+            self._said = ""
+        return looked_at
+
+    def _settle_safely(self, key: str) -> None:
+        try:
+            self.settle(key)
+        except (HistoryUnavailable, SQLAlchemyError, CommitUnknownError):
+            raise
+        except Exception as error:  # noqa: BLE001  one saga must not keep the others from being settled
+            logger.opt(exception=error).error("saga {}: {}", key, type(error).__name__)
+
+    def settle(self, key: str) -> None:
+        """Look at one saga's open rows, newest first, and do what history shows.
+
+        Raises:
+            HistoryUnavailable, SQLAlchemyError: the next sweep tries again.
+        """
+        with self._store.reading() as connection:
+            saga = effects.open_saga(connection, self._tenant, key)
+        if saga is None or any(one.age < self._rhythm.patience for one in saga.effects):
+            return
+        evidence = Evidence(self._history, key, self._settling.job_types) if self._history else None
+        left = [one for one in saga.effects if not self._settle(one, evidence)]
+        if not left and evidence:
+            self._mark_ended(saga, evidence)
+
+    def _settle(self, effect: Effect, evidence: Evidence | None) -> bool:
+        with logger.contextualize(saga=effect.saga_key, step=effect.entry.step):
+            verdict = self._verdict(effect, evidence)
+            if verdict.act is Act.LIST and effect.age < self._rhythm.listed_after:
+                is_certain = verdict.kind in {Kind.STANDS, Kind.STRANDED}
+                verdict = verdict if is_certain else Verdict(Act.NOTHING)
+            return self._settling.settle(effect, verdict)
+
+    def _verdict(self, effect: Effect, evidence: Evidence | None) -> Verdict:
+        if evidence is None:
+            is_recorded = effect.entry.undone_by == WITHDRAWN
+            return Verdict(Act.UNDO) if is_recorded else _without_history(effect)
+        reached(Point.ASK, effect.entry.job)
+        try:
+            return judge(effect, evidence)
+        except HistoryUnavailable:
+            raise
+        except SagaworksError as error:
+            # A deployed diagram that can't be read, for example.
+            return Verdict(Act.LIST, str(error))
+
+    def _mark_ended(self, saga: OpenSaga, evidence: Evidence) -> None:
+        instance = evidence.instance(saga.process_instance)
+        if instance is None or instance.last not in {ENDED, TERMINATED} or not self._history:
+            return
+        with self._store.writing() as connection:
+            effects.mark_ended(connection, self._tenant, saga.key, self._history.life())
+            reached(Point.COMMIT)
+
+    def _portion(self) -> list[str]:
+        """Return the sagas to look at next: rows in doubt first, then sagas in turn."""
+        rhythm = self._rhythm
+        with self._store.reading() as connection:
+            rows = effects.uncounted(
+                connection, self._tenant, self._row, rhythm.patience, rhythm.portion
+            )
+            sagas = []
+            if self._history:
+                sagas = effects.not_ended(
+                    connection, self._tenant, self._saga, rhythm.patience, rhythm.portion
+                )
+        # A full portion has a next one; else it begins anew.
+        self._row = rows[-1][0] if len(rows) == rhythm.portion else 0
+        self._saga = sagas[-1] if len(sagas) == rhythm.portion else ""
+        return [*dict.fromkeys([*(key for _, key in rows), *sagas, *self._alive_again()])]
+
+    def _alive_again(self) -> Iterator[str]:
+        """Yield sagas that ended in an earlier life of the engine, and haven't in this one.
+
+        Those that it doesn't know are over, and stay so.
+        """
+        if self._history is None or (life := self._history.life()) == 1:
+            return
+        portion = self._rhythm.portion
+        with self._store.reading() as connection:
+            found = effects.ended_before(connection, self._tenant, self._ended, life, portion)
+        for key, instance in found:
+            known = self._history.instance(instance)
+            lives = known and known.business_key == key and known.last != ENDED
+            with self._store.writing() as connection:
+                ended_in = None if lives else life
+                effects.mark_ended(connection, self._tenant, key, ended_in)
+                reached(Point.COMMIT)
+            if lives:
+                yield key
+
+    def _pause(self, *, more: bool) -> float:
+        whole = self._rhythm.pause / 4 if more else self._rhythm.pause
+        return whole * _random.uniform(0.5, 1.5)
+
+    def _say(self, why: str) -> None:
+        if why != self._said:
+            logger.warning("{}", why)
+        self._said = why
+
+
+def _without_history(effect: Effect) -> Verdict:
+    return Verdict(Act.SETTLE) if effect.counted else Verdict(Act.LIST, _NO_HISTORY)
