@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sagaworks.finding import Finding
+    from sagaworks.project import Project
 
 _FINDINGS = 3
 
@@ -70,7 +71,19 @@ def _check(files: list[Path], *, diagram_only: bool) -> tuple[list[Finding], int
     project = Project.load()
     known = project.diagram_files()
     asked = [file.resolve() for file in files] or known
-    return check([*known, *asked], project.load_services(), asked=asked), len(asked)
+    findings = check([*known, *asked], project.load_services(), asked=asked)
+    return [*findings, *_of_templates(project, findings, asked)], len(asked)
+
+
+def _of_templates(
+    project: Project, findings: Sequence[Finding], asked: Sequence[Path]
+) -> list[Finding]:
+    """Return what is stale: a diagram that can't be read is told already."""
+    from sagaworks.templates import FOLDER, stale
+
+    unreadable = {one.path for one in findings if not one.element}
+    readable = [path for path in asked if path not in unreadable]
+    return list(stale(project.root / FOLDER, project.load_services(), readable))
 
 
 def _print(findings: Sequence[Finding], format_: Format, count: int) -> None:
