@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, select
 
-from sagaworks.ledger.rows import State
+from sagaworks.ledger.rows import State, jobs_of
 from sagaworks.ledger.tables import ledger, saga
+from sagaworks.saga import JobKey
 
 SETTLED_WITHIN: Final = timedelta(seconds=60)
 """An effect that the engine hasn't been seen to accept for so long is shown as in doubt."""
@@ -74,7 +75,7 @@ def _events(row: Told) -> Iterator[Told]:
 
 
 def _event(row: Told, name: str, at: datetime, **more: object) -> Told:
-    jobs = json.loads(row["jobs"])
+    jobs = _jobs(row["jobs"])
     return {
         "step": row["step"],
         "event": name,
@@ -83,7 +84,7 @@ def _event(row: Told, name: str, at: datetime, **more: object) -> Told:
         "each": row["each"],
         "element": row["element"],
         "process_instance": row["process_instance"],
-        "job": jobs[-1],
+        "job": jobs[-1] if jobs else None,
         "jobs": jobs,
         "reports": row["reports"],
         "counted": row["counted_at"] is not None,
@@ -92,6 +93,14 @@ def _event(row: Told, name: str, at: datetime, **more: object) -> Told:
         "remote": row["request"] is not None,
         **more,
     }
+
+
+def _jobs(column: str) -> list[JobKey]:
+    """Return the jobs that a row names; none where it is damaged: the rest is shown."""
+    try:
+        return [*jobs_of(column)]
+    except ValueError:
+        return []
 
 
 def _iso(at: datetime) -> str:

@@ -6,7 +6,9 @@ from enum import StrEnum
 from typing import Final
 
 from sqlalchemy import Row as DatabaseRow
+from sqlalchemy import RowMapping
 
+from sagaworks.errors import Halt
 from sagaworks.saga import ElementKey, JobKey, SagaKey
 
 WITHDRAWN: Final = JobKey(-1)
@@ -99,21 +101,49 @@ class Arrival:
 
 
 def entry_of(row: DatabaseRow[tuple[object, ...]]) -> Entry:
-    """Return a row of the ledger table as a value."""
+    """Return a row of the ledger table as a value.
+
+    Raises:
+        Halt: it's damaged, or of a version that this one doesn't know.
+    """
     found = row._mapping  # noqa: SLF001  SQLAlchemy's public way to a row by column names
+    try:
+        state, jobs = State(found["state"]), jobs_of(found["jobs"])
+    except ValueError as error:
+        raise Halt(_why_damaged(found, error)) from None
     return Entry(
         id=found["id"],
         step=found["step"],
         each=found["each"],
         round=found["round"],
-        state=State(found["state"]),
+        state=state,
         process_instance=SagaKey(found["process_instance"]),
         element_instance=ElementKey(found["element_instance"]),
-        jobs=tuple(JobKey(job) for job in json.loads(found["jobs"])),
+        jobs=jobs,
         loop_counter=found["loop_counter"],
         inputs=found["inputs"],
         request=found["request"],
         answer=found["answer"],
         throw_accepted=found["throw_accepted"],
         undone_by=found["undone_by"],
+    )
+
+
+def jobs_of(column: str) -> tuple[JobKey, ...]:
+    """Return the jobs that a row names.
+
+    Raises:
+        ValueError: the column holds anything else.
+    """
+    try:
+        return tuple(JobKey(int(job)) for job in json.loads(column))
+    except (TypeError, ValueError):
+        raise ValueError("its jobs aren't a list of keys") from None
+
+
+def _why_damaged(found: RowMapping, error: ValueError) -> str:
+    return (
+        f"row {found['id']} of the ledger ({found['step']} of {found['saga_key']!r}) can't be read:"
+        f" {error}. It is damaged, or a later version of Sagaworks wrote it: restore the row, or"
+        " upgrade this worker, and retry the incident"
     )

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
-from sqlalchemy import func
-from sqlmodel import Session, col, select
+from sqlmodel import Session, select
 
 from demo.carrier_stub import Carrier
 from models.inventory import Stock
@@ -71,10 +70,8 @@ class OrderBooks:
             charges = session.exec(select(Charge).where(Charge.order_key == saga_key)).all()
             self.charges = [(charge.amount, charge.refunded) for charge in charges]
         with stores["shipping"].reading() as connection, Session(bind=connection) as session:
-            ours = session.exec(
-                select(func.count(), func.sum(col(Shipment.cancelled))).where(Shipment.sku == sku)
-            ).one()
-            self.parcels = Effects(ours[0], int(ours[1] or 0))
+            ours = session.exec(select(Shipment.cancelled).where(Shipment.sku == sku)).all()
+            self.parcels = Effects(len(ours), sum(ours))
         self.quantity = quantity
         self.carriers = _at_the_carrier(carrier, saga_key)
 

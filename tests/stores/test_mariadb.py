@@ -19,6 +19,7 @@ from tests.stores.settle import SettleContract
 from tests.stores.steps import StepContract
 from tests.stores.takeover import TakeoverContract
 from tests.stores.undo import UndoContract
+from tests.stores.versions import VersionContract
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +37,9 @@ class TestStepsOnMariaDB(StepContract): ...
 
 
 class TestUndoOnMariaDB(UndoContract): ...
+
+
+class TestVersionsOnMariaDB(VersionContract): ...
 
 
 class TestTakeoverOnMariaDB(TakeoverContract): ...

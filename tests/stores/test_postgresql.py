@@ -16,6 +16,7 @@ from tests.stores.settle import SettleContract
 from tests.stores.steps import StepContract
 from tests.stores.takeover import TakeoverContract
 from tests.stores.undo import UndoContract
+from tests.stores.versions import VersionContract
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +34,9 @@ class TestStepsOnPostgreSQL(StepContract): ...
 
 
 class TestUndoOnPostgreSQL(UndoContract): ...
+
+
+class TestVersionsOnPostgreSQL(VersionContract): ...
 
 
 class TestTakeoverOnPostgreSQL(TakeoverContract): ...

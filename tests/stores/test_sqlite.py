@@ -27,6 +27,7 @@ from tests.stores.shop import hold_stock
 from tests.stores.steps import LAMP, StepContract
 from tests.stores.takeover import TakeoverContract
 from tests.stores.undo import UndoContract
+from tests.stores.versions import VersionContract
 from tests.stores.world import World, migrate
 
 
@@ -56,6 +57,9 @@ class TestStepsOnSQLite(StepContract): ...
 
 
 class TestUndoOnSQLite(UndoContract): ...
+
+
+class TestVersionsOnSQLite(VersionContract): ...
 
 
 class TestTakeoverOnSQLite(TakeoverContract): ...
