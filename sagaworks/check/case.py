@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from sagaworks.check.refusals import codes_of
 from sagaworks.check.rule import RULES
+from sagaworks.check.variables import Variables
 from sagaworks.finding import Finding
 
 if TYPE_CHECKING:
@@ -107,6 +108,11 @@ class Case:
         around = [self.graph.nodes.get(id_) for id_ in self.graph.scopes_around(node.id)]
         return any(one is not None and one.is_handler for one in (node, *around))
 
+    @cached_property
+    def variables(self) -> Variables:
+        """What is read and written."""
+        return Variables(self)
+
     def step(self, node: Node) -> Step[..., Any] | None:
         """Return the declared step that a node runs, if it's known."""
         return self.known.steps.get(node.task.job_type) if node.task else None
@@ -117,6 +123,15 @@ class Case:
         The code decides; for other peoples' jobs, and without code, ``saga.kind``. A call
         activity has effects if it's drawn with a handler.
         """
+        if node.id not in self._kinds:
+            self._kinds[node.id] = self._find_kind(node)
+        return self._kinds[node.id]
+
+    @cached_property
+    def _kinds(self) -> dict[str, Kind | None]:
+        return {}
+
+    def _find_kind(self, node: Node) -> Kind | None:
         if self.is_undoing(node) or (node.task is None and node.kind != "callActivity"):
             return None
         if step := self.step(node):

@@ -168,6 +168,11 @@ class Graph:
         In an event sub-process: those of the scope around it. Elsewhere: what can have been
         completed before it in its own scope. And what is inside of completed sub-processes.
         """
+        if throw.id not in self._visible:
+            self._visible[throw.id] = self._find_visible(throw)
+        return self._visible[throw.id]
+
+    def _find_visible(self, throw: Node) -> frozenset[str]:
         if throw.scope in self.event_scopes:
             scope = self.nodes[throw.scope].scope
             done = {one.id for one in self.children.get(scope, ())}
@@ -198,6 +203,10 @@ class Graph:
 
     @cached_property
     def _completed(self) -> dict[str, frozenset[str]]:
+        return {}
+
+    @cached_property
+    def _visible(self) -> dict[str, frozenset[str]]:
         return {}
 
     @cached_property

@@ -134,8 +134,10 @@ def _drawn(root: XML) -> Iterator[str]:
 
 
 def _extensions(xml: XML, path: str) -> Iterator[XML]:
-    steps = "/".join(f"{ZEEBE}{step}" for step in path.split("/"))
-    return iter(xml.iterfind(f"{EXTENSIONS}/{steps}"))
+    found = list(xml.iterchildren(EXTENSIONS))
+    for step in path.split("/"):
+        found = [child for one in found for child in one.iterchildren(f"{ZEEBE}{step}")]
+    return iter(found)
 
 
 def _first(xml: XML, tag: str, attribute: str) -> str:
@@ -155,7 +157,7 @@ def _interrupts(xml: XML) -> bool:
 
 
 def _loop(xml: XML) -> Loop | None:
-    found = xml.find(f"{BPMN}multiInstanceLoopCharacteristics")
+    found = next(xml.iterchildren(f"{BPMN}multiInstanceLoopCharacteristics"), None)
     if found is None:
         return None
     one = next(_extensions(found, "loopCharacteristics"), None)

@@ -126,8 +126,11 @@ def _event(node: Node) -> str:
 
 
 def _extensions(node: Node, path: str) -> list[Node]:
-    steps = "/".join(f"{ZEEBE}{step}" for step in path.split("/"))
-    return list(node.iterfind(f"{BPMN}extensionElements/{steps}"))
+    # Not by a path expression: lxml follows those in Python, and this is most of the reading.
+    found = list(node.iterchildren(f"{BPMN}extensionElements"))
+    for step in path.split("/"):
+        found = [child for one in found for child in one.iterchildren(f"{ZEEBE}{step}")]
+    return found
 
 
 def _mappings(node: Node, direction: str) -> Mappings:

@@ -6,13 +6,13 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
 from sagaworks.check.rule import rule
-from sagaworks.check.variables import Variables, kinds_of, misfit
+from sagaworks.check.variables import kinds_of, misfit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sagaworks.check.case import Case
-    from sagaworks.check.variables import Reading
+    from sagaworks.check.variables import Reading, Variables
     from sagaworks.finding import Finding
 
 ALIKE: Final = 0.88
@@ -33,7 +33,7 @@ def missing_variable(case: Case) -> Iterator[Finding]:
     `saga.inputs`, everything else must be produced; else only facts, and names much like them, are
     known to be none of them.
     """
-    variables = Variables(case)
+    variables = case.variables
     for reading in variables.readings:
         if remedy := _why_missing(case, variables, reading):
             what = f"asks for `{reading.name}`, which nothing before it produces"
@@ -72,7 +72,7 @@ def _called(case: Case) -> set[str]:
 )
 def sometimes_missing_variable(case: Case) -> Iterator[Finding]:
     """On some way to this step the one that produces the variable isn't done."""
-    variables = Variables(case)
+    variables = case.variables
     for reading in variables.readings:
         name = reading.name
         if reading.optional or name in variables.inputs or name not in variables.producers:
@@ -93,7 +93,7 @@ def sometimes_missing_variable(case: Case) -> Iterator[Finding]:
 )
 def variable_type(case: Case) -> Iterator[Finding]:
     """The step would halt on it, after the steps before it are done."""
-    variables = Variables(case)
+    variables = case.variables
     made = {name: case.known.steps[step].fact for name, step in variables.facts.items()}
     asked: dict[str, Reading] = {}
     for reading in variables.readings:
