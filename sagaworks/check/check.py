@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 FIRST: Final = ("other-modeler", "dangling-reference")
 """Where one of these is found, nothing else that could be said would be about the saga."""
 
-MOST_DRAWN: Final = 2_000
+MOST_DRAWN: Final = 1_000
 """Drawn elements; the reference saga has about 50."""
 
 GRAVITY: Final = {"error": 0, "warning": 1, "info": 2}

@@ -147,8 +147,9 @@ class Sketch:
     def start(self, id_: str = "begun", event: str = "", **more: str) -> None:
         self.add(id_, "startEvent", inner=self.definition(id_, event, **more))
 
-    def end(self, id_: str = "ended", event: str = "", **more: str) -> None:
-        self.add(id_, "endEvent", inner=self.definition(id_, event, **more))
+    def end(self, id_: str = "ended", event: str = "", *, condition: str = "", **more: str) -> None:
+        inner = self.definition(id_, event, **more)
+        self.add(id_, "endEvent", inner=inner, condition=condition)
         self.last = ""
 
     def step(

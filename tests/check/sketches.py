@@ -594,9 +594,9 @@ def terminate_end(s: Sketch, *, wrong: bool) -> str:
     s.to("joined", "=paid")
     s.at("paid", row=4)
     if wrong:
-        s.end("all_over", "terminate")
+        s.end("all_over", "terminate", condition="=not(paid)")
     else:
-        s.end("all_over", "error", code="NOT_SOLD")
+        s.end("all_over", "error", code="NOT_SOLD", condition="=not(paid)")
     s.row = 0
     s.undo_all("charge_card", "hold_stock", "accept_order")
     return "all_over"

@@ -1,5 +1,6 @@
 // What Camunda Modeler does with a diagram, without its window: opens it, lints it, saves it.
-// Usage: node modeler.mjs FILE...   prints one JSON object: {FILE: {opening, modeler, bpmnlint, saved}}
+// Usage: node modeler.mjs [--open] FILE...   prints one JSON object: {FILE: {opening, modeler, bpmnlint, saved}}
+// With --open, files are opened only.
 
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -74,9 +75,16 @@ async function check(file, linter) {
   };
 }
 
-const linter = await modelerLinter();
+async function open(file) {
+  const { warnings } = await new BpmnModdle({ modeler, zeebe }).fromXML(await readFile(file, 'utf8'));
+  return { opening: warnings.map((warning) => warning.message) };
+}
+
+const files = process.argv.slice(2).filter((argument) => argument !== '--open');
+const onlyOpen = files.length < process.argv.length - 2;
+const linter = onlyOpen ? null : await modelerLinter();
 const report = {};
-for (const file of process.argv.slice(2)) {
-  report[file] = await check(file, linter);
+for (const file of files) {
+  report[file] = onlyOpen ? await open(file) : await check(file, linter);
 }
 console.log(JSON.stringify(report, null, 2));

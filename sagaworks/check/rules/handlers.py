@@ -98,7 +98,7 @@ def undo_without_handler(case: Case) -> Iterator[Finding]:
     "error",
     "A handler with flows or boundary events",
     remedy="a handler stands alone: remove its flows and events",
-    source="measured: the engine runs it as an ordinary task too, or refuses to deploy it",
+    source="measured: the engine refuses a flow out of it; BPMN 2.0.2, section 10.7, allows none",
 )
 def handler_in_flow(case: Case) -> Iterator[Finding]:
     """A handler is outside the flow. With a flow into it, it runs when nothing is to be undone."""
