@@ -97,8 +97,7 @@ def test_the_rules_diagrams_open_but_for_those_that_no_modeler_can_read(packages
 
     assert len(readable) > 100
     assert {Path(path).relative_to(HERE.parent) for path in warned if warned[path]["opening"]} == {
-        Path("check/diagrams") / rule / "wrong.bpmn"
-        for rule in ("dangling-reference", "double-id")
+        Path("check/diagrams") / rule / "wrong.bpmn" for rule in ("dangling-reference", "double-id")
     }
 
 
