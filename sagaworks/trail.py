@@ -1,11 +1,14 @@
-"""The trail of one saga: each service is asked for its own ledger, nobody's database is opened."""
+"""The trail of one saga: its services' own ledgers, and the engine's side from history.
+
+Nobody's database is opened.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from http.client import HTTPException
@@ -17,6 +20,7 @@ from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_ope
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from sagaworks.engineside import EngineSide
     from sagaworks.settings import Settings
 
 Entry = Mapping[str, Any]
@@ -37,11 +41,18 @@ class Unreachable:
 
 @dataclass(frozen=True, slots=True)
 class Trail:
-    """What happened in a saga, in order, as far as the services could be asked."""
+    """What happened in a saga, in order, as far as the services could be asked.
+
+    Attributes:
+        engine: what the engine has recorded of it; None if nobody could tell.
+        no_engine: why not, where there is a history that should.
+    """
 
     saga_key: str
     entries: tuple[Entry, ...]
     unreachable: tuple[Unreachable, ...] = ()
+    engine: EngineSide | None = None
+    no_engine: str | None = None
 
     @property
     def process_instances(self) -> tuple[int, ...]:
@@ -59,10 +70,15 @@ class Trail:
         whole = {
             "saga_key": self.saga_key,
             "process_instance": instances[0] if instances else None,
-            "entries": self.entries,
+            "entries": [self._entry(entry) for entry in self.entries],
             "unreachable": [{"service": u.service, "why": u.why} for u in self.unreachable],
+            "engine": self.engine.as_plain() if self.engine else None,
+            "no_engine": self.no_engine,
         }
         return json.dumps(whole, indent=2, ensure_ascii=False)
+
+    def _entry(self, entry: Entry) -> Entry:
+        return {**entry, "engine": self.engine.said_of(entry)} if self.engine else entry
 
     def headline(self) -> str:
         """Return the line above the table."""
@@ -74,7 +90,8 @@ class Trail:
         from rich.table import Table  # noqa: PLC0415  a fifth of a second, for this only
 
         table = Table(box=None, header_style="bold", pad_edge=False)
-        for name in ("time", "service", "step", "event", "details"):
+        engine = ("engine",) if self.engine else ()
+        for name in ("time", "service", "step", "event", *engine, "details"):
             table.add_column(name, overflow="fold")
         for name in ("round", "ms"):
             table.add_column(name, justify="right")
@@ -88,6 +105,7 @@ class Trail:
         return (
             f"{at:%H:%M:%S}.{at.microsecond // 1000:03}",
             *(_plain(entry[name]) for name in ("service", "step", "event")),
+            *((_plain(self.engine.in_words(entry)),) if self.engine else ()),
             _plain(_details(entry)),
             str(entry["round"]),
             str(since_start // timedelta(milliseconds=1)),
@@ -95,13 +113,32 @@ class Trail:
 
 
 def read_trail(saga_key: str, services: Sequence[str], settings: Settings) -> Trail:
-    """Ask every service at once; one that doesn't answer is in `Trail.unreachable`."""
+    """Ask every service at once; one that doesn't answer is in `Trail.unreachable`.
+
+    History is asked too, where there is one; that it's away is in `Trail.no_engine`.
+    """
     with ThreadPoolExecutor(max_workers=_MOST_AT_ONCE, thread_name_prefix="trail") as threads:
         answers = list(threads.map(lambda name: _ask(saga_key, name, settings), services))
     entries = [entry for answer in answers if isinstance(answer, list) for entry in answer]
     entries.sort(key=lambda entry: datetime.fromisoformat(entry["at"]))
     missing = (answer for answer in answers if isinstance(answer, Unreachable))
-    return Trail(saga_key, tuple(entries), tuple(missing))
+    return replace(_engine(saga_key, settings), entries=tuple(entries), unreachable=tuple(missing))
+
+
+def _engine(saga_key: str, settings: Settings) -> Trail:
+    """Return a trail of the engine's side alone."""
+    place = settings.history_place()
+    if place is None:
+        return Trail(saga_key, ())
+    # Only here: a trail without history needs neither diagrams nor an HTTP client.
+    from sagaworks.engineside import read_engine_side  # noqa: PLC0415
+    from sagaworks.history import HistoryUnavailable, connect  # noqa: PLC0415
+
+    try:
+        found = read_engine_side(connect(place, token=settings.token), saga_key)
+    except HistoryUnavailable as error:
+        return Trail(saga_key, (), no_engine=str(error))
+    return Trail(saga_key, (), engine=found)
 
 
 class _NoAnswerError(Exception):

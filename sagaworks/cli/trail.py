@@ -36,7 +36,7 @@ def trail(
         typer.Option("-o", "--output", help="With --picture: an .svg or a .png; KEY.svg."),
     ] = None,
 ) -> None:
-    """Show what happened in a saga, in order, from its services' ledgers.
+    """Show what happened in a saga, in order, from its services' ledgers and the engine's history.
 
     Exit code 3 where a worker couldn't be asked, or nobody knows the key.
     """
@@ -54,6 +54,8 @@ def trail(
         _print(found)
     if picture:
         _paint(found, project, settings, output or _file_of(key))
+    if found.no_engine:
+        typer.echo(f"sagaworks: the engine's side is missing: {found.no_engine}", err=True)
     for missing in found.unreachable:
         typer.echo(f"sagaworks: {missing.service} is unreachable: {missing.why}", err=True)
     if not found.entries:
@@ -70,9 +72,9 @@ def _paint(found: Trail, project: Project, settings: Settings, file: Path) -> No
     from sagaworks.picture.of_trail import of_history, of_ledgers
 
     svg = None
-    if settings.history:
+    if place := settings.history_place():
         try:
-            history = connect(settings.history, token=settings.token)
+            history = connect(place, token=settings.token)
             svg = of_history(history, found.saga_key, found.entries)
         except HistoryUnavailable as error:
             typer.echo(f"sagaworks: {error}; painted from the ledgers", err=True)
@@ -91,12 +93,13 @@ def _file_of(key: str) -> Path:
 def _print(found: Trail) -> None:
     from rich.console import Console
 
-    if not found.entries:
-        return
     # A pipe has no width; there nothing is folded.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
-    console.print(found.headline(), markup=False)
-    console.print(found.as_table())
+    if found.entries:
+        console.print(found.headline(), markup=False)
+        console.print(found.as_table())
+    for line in found.engine.lines() if found.engine else ():
+        console.print(line, markup=False)
     if found.in_doubt:
         count = len(found.in_doubt)
         console.print(f"{count} in doubt: it isn't known whether the engine counts them")

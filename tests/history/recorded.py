@@ -27,7 +27,7 @@ def record(position: int, value_type: str, intent: str, key: int, **value: objec
 
 def job(position: int, intent: str, key: int = 7, **more: object) -> dict:
     about = {"type": "shop.sell", "elementId": "sell", "elementInstanceKey": 2, "retries": 3}
-    return record(position, "JOB", intent, key, **about, **more)
+    return record(position, "JOB", intent, key, **{**about, **more})
 
 
 def process(position: int, intent: str, instance: int = ORDER, **more: object) -> dict:

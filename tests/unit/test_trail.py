@@ -222,6 +222,8 @@ def test_json_is_one_object_for_programs() -> None:
         "process_instance": 2251799813685249,
         "entries": [one],
         "unreachable": [{"service": "orders", "why": "no worker is running"}],
+        "engine": None,
+        "no_engine": None,
     }
     assert json.loads(Trail("nobody", ()).as_json())["process_instance"] is None
 
