@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sagaworks.diagram import read_diagram
 from sagaworks.errors import ContractError
-from sagaworks.picture.way import WORST_FIRST, Known, Way, read_way
+from sagaworks.history import Known
+from sagaworks.picture.way import WORST_FIRST, Way, read_way
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

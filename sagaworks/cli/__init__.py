@@ -10,7 +10,19 @@ from typing import Annotated, Final
 import typer
 
 from sagaworks import __version__
-from sagaworks.cli import adopt, check, db, deploy, draw, history, new, start, templates, trail
+from sagaworks.cli import (
+    adopt,
+    check,
+    db,
+    deploy,
+    draw,
+    history,
+    new,
+    report,
+    start,
+    templates,
+    trail,
+)
 from sagaworks.errors import SagaworksError
 
 _HELP: Final = "Sagas drawn in BPMN, run by Camunda 8, carried out by Python workers."
@@ -33,6 +45,7 @@ app.command("templates")(templates.templates)
 app.command("start")(start.start)
 app.command("trail")(trail.trail)
 app.command("adopt")(adopt.adopt)
+app.command("report")(report.report)
 app.command("history")(history.history)
 app.add_typer(db.app, name="db")
 

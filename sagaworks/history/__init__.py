@@ -1,12 +1,14 @@
 """What the engine has done, from its own records: the port, its values, and who answers it."""
 
 from sagaworks.history.connect import connect
+from sagaworks.history.known import BrowsableHistory, Known, each_known
 from sagaworks.history.memory import MemoryHistory
 from sagaworks.history.port import History, HistoryUnavailable
 from sagaworks.history.remote import HttpHistory
 from sagaworks.history.values import Element, Incident, Instance, Job, Undoing
 
 __all__ = [
+    "BrowsableHistory",
     "Element",
     "History",
     "HistoryUnavailable",
@@ -14,7 +16,9 @@ __all__ = [
     "Incident",
     "Instance",
     "Job",
+    "Known",
     "MemoryHistory",
     "Undoing",
     "connect",
+    "each_known",
 ]

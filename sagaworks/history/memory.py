@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sagaworks.history import records
 from sagaworks.history.account import Account
+from sagaworks.history.known import Known, each_known
 from sagaworks.history.lives import Lives, Mark, Meeting, meet
 
 if TYPE_CHECKING:
@@ -69,6 +70,13 @@ class MemoryHistory:
                 partition.kept[record["position"]] = kept
                 self._account.add(kept)
             return True
+
+    def newest(self, count: int, *, before: SagaKey | None = None) -> Sequence[Known]:
+        """See `BrowsableHistory`."""
+        with self._lock:
+            known = [*each_known(self._account)]
+        found = [one for one in known if before is None or one.instance.key < before]
+        return sorted(found, key=lambda one: one.instance.key, reverse=True)[:count]
 
     def life(self) -> int:
         """See `History`."""

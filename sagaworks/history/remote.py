@@ -6,6 +6,7 @@ from base64 import b64decode
 from typing import TYPE_CHECKING, Any, Final
 
 from sagaworks.history.asking import Server
+from sagaworks.history.known import Known
 from sagaworks.history.port import HistoryUnavailable
 from sagaworks.history.values import Element, Incident, Instance, Job, Undoing
 from sagaworks.history.wire import Value, read
@@ -71,6 +72,16 @@ class HttpHistory:
         """See `History`."""
         said = self._said(f"instances/{instance:d}/diagram")
         return None if said is None else b64decode(said)
+
+    def newest(self, count: int, *, before: SagaKey | None = None) -> Sequence[Known]:
+        """See `BrowsableHistory`."""
+        asked = {"count": count} | ({} if before is None else {"before": before})
+        try:
+            return [Known.read(one) for one in self._said("newest", **asked)]
+        except (LookupError, TypeError):
+            raise HistoryUnavailable(
+                f"history at {self._server.name} is of another version"
+            ) from None
 
     def close(self) -> None:
         """Close the connections."""

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from sagaworks.diagram import read_diagram
 from sagaworks.errors import ContractError, SagaworksError
+from sagaworks.history import Known
 from sagaworks.picture.legend import Legend
 from sagaworks.picture.paint import MEANINGS, Mark, Marks
 from sagaworks.picture.sheet import draw
 from sagaworks.picture.trail import Entry, paint_trail
-from sagaworks.picture.way import Known, in_doubt, paint_way, read_way
+from sagaworks.picture.way import in_doubt, paint_way, read_way
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -11,9 +11,9 @@ from sagaworks.picture.paint import Mark, State
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from sagaworks.diagram import Diagram
-    from sagaworks.history import Element, History, Incident, Instance, Job, Undoing
-    from sagaworks.saga import ElementKey, SagaKey
+    from sagaworks.diagram import Diagram, Undo
+    from sagaworks.history import Element, Instance, Job, Known
+    from sagaworks.saga import ElementKey
 
 Fate = Literal["done", "undone", "running", "stuck", "cancelled"]
 """What became of a saga. Stuck is one that a person must look at; cancelled, one that was ended."""
@@ -32,8 +32,6 @@ WORST_FIRST: Final[Sequence[State]] = (
     "done",
 )
 """Which state an element is shown in that ran several times."""
-
-_LONG: Final = ("TASK", "CATCH_EVENT", "SUB_PROCESS", "CALL_ACTIVITY", "RECEIVE_TASK")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +62,7 @@ class Run:
     @property
     def takes_time(self) -> bool:
         """Whether a saga stays there, rather than passing through."""
-        return self.kind.endswith(_LONG)
+        return self.is_task or self.kind.endswith(("CATCH_EVENT", "SUB_PROCESS"))
 
 
 @dataclass(frozen=True)
@@ -74,6 +72,7 @@ class Way:
     Attributes:
         runs: of elements, the process itself left out, in the order in which they began.
         flows: how often each was taken.
+        undone: how often each compensation path was taken.
         incidents: how many it had, those resolved too.
         backward: ids of what is passed only to undo.
     """
@@ -82,6 +81,7 @@ class Way:
     fate: Fate
     runs: Sequence[Run]
     flows: Mapping[str, int] = field(default_factory=dict)
+    undone: Mapping[Undo, int] = field(default_factory=dict)
     incidents: int = 0
     backward: frozenset[str] = frozenset()
 
@@ -91,33 +91,6 @@ class Way:
         named = self.instance.business_key or str(self.instance.key)
         open_ones = (f"{run.incident} at {run.element}" for run in self.runs if run.incident)
         return ", ".join([f"{named}: {self.fate}", *open_ones])
-
-
-@dataclass(frozen=True)
-class Known:
-    """All that history knows of one process instance, as its port gives it."""
-
-    instance: Instance
-    elements: Sequence[Element]
-    jobs: Sequence[Job]
-    incidents: Sequence[Incident]
-    undoings: Sequence[Undoing]
-
-    @classmethod
-    def of(cls, history: History, instance: Instance) -> Known:
-        """Ask for it.
-
-        Raises:
-            HistoryUnavailable: it can't be asked.
-        """
-        key: SagaKey = instance.key
-        return cls(
-            instance,
-            history.elements(key),
-            history.jobs(key),
-            history.incidents(key),
-            history.undoings(key),
-        )
 
 
 def read_way(told: Known, diagram: Diagram | None = None) -> Way:
@@ -130,7 +103,10 @@ def read_way(told: Known, diagram: Diagram | None = None) -> Way:
     back = backward(diagram) if diagram else frozenset()
     runs = [*_Reading(told, back).runs()]
     flows = Counter(one.id for one in told.elements if one.kind == FLOW)
-    return Way(told.instance, _fate(told), runs, flows, len(told.incidents), back)
+    undone = Counter(
+        (one.thrown_by or "", one.element) for one in told.undoings if one.last == "COMPLETED"
+    )
+    return Way(told.instance, _fate(told), runs, flows, undone, len(told.incidents), back)
 
 
 def paint_way(way: Way) -> dict[str, Mark]:

@@ -211,7 +211,7 @@ def zeebe(  # noqa: PLR0913, PLR0917  fixtures are arguments
             mark = request.node.get_closest_marker("whatever_breaks")
             zeebe_breaks.arrange(zeebe.put_on_wire(mark.kwargs["seed"]))
         yield zeebe
-        note_records(request.config, zeebe.feed.records)
+        note_records(request.config, zeebe.feed.records, request.node.nodeid)
         request.config.hook.pytest_zeebe_finished(zeebe=zeebe, item=request.node)
     finally:
         zeebe.close()

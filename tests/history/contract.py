@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from sagaworks.history import History
+from sagaworks.history import BrowsableHistory, History, Known
 from tests.history.recorded import (
     DEFINITION,
     ORDER,
@@ -289,6 +289,33 @@ class RecordContract(AnswerContract):
 
         assert history.life() == 1
         assert history.job(7)
+
+    def test_sagas_are_gone_through_from_the_newest_without_their_keys(
+        self, take: Take, history: BrowsableHistory
+    ) -> None:
+        take([process(0, "ELEMENT_ACTIVATED"), process(1, "ELEMENT_ACTIVATED", OTHER)])
+        take([variable(2, "saga_key", "o-1"), job(3, "CREATED")])
+        take([element(4, "ELEMENT_ACTIVATED", 2, "sell"), incident(5, "CREATED")])
+        take([undoing(6, "CREATED"), element(7, "SEQUENCE_FLOW_TAKEN", 3, "f")])
+
+        (newest,) = history.newest(1)
+        rest = history.newest(5, before=newest.instance.key)
+
+        assert newest.instance.key == OTHER
+        assert [one.instance for one in rest] == [history.instance(ORDER)]
+        assert rest[0] == Known.of(history, rest[0].instance)
+        assert history.newest(5, before=ORDER) == []
+
+    def test_sagas_of_a_life_that_is_over_are_passed_over_in_going_through(
+        self, take: Take, history: BrowsableHistory
+    ) -> None:
+        take([process(0, "ELEMENT_ACTIVATED"), process(1, "ELEMENT_ACTIVATED", OTHER)])
+        take([later(process(1, "ELEMENT_ACTIVATED", OTHER + 1))])
+        take([process(2, "ELEMENT_ACTIVATED", OTHER + 2)])
+
+        found = [one.instance.key for one in history.newest(1, before=OTHER + 1)]
+
+        assert found == [ORDER]
 
 
 _OF_OTHER = {

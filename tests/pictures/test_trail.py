@@ -12,12 +12,12 @@ from lxml import etree
 
 from sagaworks.cli import main
 from sagaworks.diagram import read_diagram
-from sagaworks.history import Element, HistoryUnavailable, MemoryHistory
+from sagaworks.history import Element, HistoryUnavailable, Known, MemoryHistory
 from sagaworks.picture import Mark
 from sagaworks.picture.of_trail import NoPictureError, of_history, of_ledgers
 from sagaworks.picture.paint import PAINTS
 from sagaworks.picture.raster import as_png
-from sagaworks.picture.way import Known, Way, in_doubt, paint_way, read_way
+from sagaworks.picture.way import Way, in_doubt, paint_way, read_way
 from sagaworks.trail import Trail
 from tests.pictures.conftest import Seen
 from tests.pictures.orders import KEYS, PLACE_ORDER, ROOT, history

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 _LONGEST_KEY: Final = 20
 """Digits of an engine's key."""
 
+_MOST_AT_ONCE: Final = 200
+"""Sagas in one answer: a megabyte or two."""
+
 
 class HistoryServer:
     """Takes what exporters send and answers what workers ask, over HTTP.
@@ -145,6 +148,8 @@ def _found(history: KeptHistory, path: str, query: str) -> object:
         case ["instances"]:
             business_key = parse_qs(query, keep_blank_values=True)["business_key"][0]
             return [written(one) for one in history.instances(business_key)]
+        case ["newest"]:
+            return [one.written() for one in history.newest(**_asked_of_many(query))]
         case [what, key]:
             return written(_ONE[what](history)(_key(key)))
         case ["instances", key, "diagram"]:
@@ -153,6 +158,12 @@ def _found(history: KeptHistory, path: str, query: str) -> object:
         case ["instances", key, what]:
             return [written(one) for one in _MANY[what](history)(_key(key))]
     raise LookupError(path)
+
+
+def _asked_of_many(query: str) -> dict[str, Any]:
+    asked = parse_qs(query)
+    count = min(_key(asked["count"][0]), _MOST_AT_ONCE)
+    return {"count": count, "before": _key(asked["before"][0]) if "before" in asked else None}
 
 
 _ONE: Final[Mapping[str, Callable[[KeptHistory], Callable[[Any], Any]]]] = {

@@ -18,17 +18,20 @@ from sagaworks.history import records
 from sagaworks.history.account import Account
 from sagaworks.history.keeping import partitions, tables
 from sagaworks.history.keeping.rows import add, record_of, row_of
+from sagaworks.history.known import each_known
 from sagaworks.history.lives import FIRST, Meeting
 from sagaworks.history.port import HistoryUnavailable
 from sagaworks.ledger.faults import CommitUnknownError, DatabaseReplacedError, reason_of
 from sagaworks.ledger.store import Store
+from sagaworks.saga import SagaKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from sagaworks.history.known import Known
     from sagaworks.history.records import Record
     from sagaworks.history.values import Element, Incident, Instance, Job, Undoing
-    from sagaworks.saga import ElementKey, JobKey, SagaKey
+    from sagaworks.saga import ElementKey, JobKey
 
 Found = TypeVar("Found")
 
@@ -214,6 +217,21 @@ class KeptHistory:
         wanted = (_c.named == found.definition, _c.type == "PROCESS")
         return self._account(*wanted).diagrams.get(found.definition)
 
+    def newest(self, count: int, *, before: SagaKey | None = None) -> Sequence[Known]:
+        """See `BrowsableHistory`."""
+
+        def read(connection: Connection) -> list[Known]:
+            found: list[Known] = []
+            keys = _keys_below(connection, before, count)
+            while keys and not found:
+                account = Account(_present(connection, _c.instance.in_(keys)))
+                found = sorted(each_known(account), key=lambda one: -one.instance.key)
+                # All of them may be of a life that is over: then there may be more below.
+                keys = _keys_below(connection, keys[-1], count)
+            return found
+
+        return self._read(read)
+
     def close(self) -> None:
         """Close the database."""
         self._store.close()
@@ -271,6 +289,13 @@ def _take(connection: Connection, number: int, batch: Sequence[Record]) -> Taken
         add(connection, rows)
     partitions.save(connection, partition)
     return Taken(len(batch) - repeats, len(rows), repeats)
+
+
+def _keys_below(connection: Connection, key: SagaKey | None, count: int) -> list[SagaKey]:
+    """Return so many instances' keys, the highest first; of whatever life."""
+    below = _c.instance.is_not(None) if key is None else _c.instance < key
+    found = select(_c.instance).where(below).order_by(_c.instance.desc()).distinct().limit(count)
+    return [SagaKey(one) for one in connection.execute(found).scalars()]
 
 
 def _of_itself(key: SagaKey) -> tuple[ColumnElement[bool], ...]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from sagaworks.diagram import EVERYTHING, Diagram, read_diagram
+from sagaworks.diagram import Diagram, Undo, compensation_paths, read_diagram
 from sagaworks.errors import ContractError
-from sagaworks.testing.coverage.sightings import Sighting, Sightings, Undo
+from sagaworks.testing.coverage.sightings import Sighting, Sightings
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,21 +123,6 @@ def measure(sightings: Sightings, project_files: Iterable[Path] = ()) -> Report:
     return Report(diagrams, [*_strangers(sightings, texts, ids)])
 
 
-def compensation_paths(diagram: Diagram) -> Iterator[Undo]:
-    """Yield each throw event with each activity that it can undo, in the file's order."""
-    undoable = [
-        one.attached_to
-        for one in diagram.elements.values()
-        if one.event == "compensate" and one.attached_to
-    ]
-    for throw, asked in diagram.throws.items():
-        scope = _undone_scope(diagram, throw) if asked == EVERYTHING else asked
-        for activity in undoable:
-            # A sub-process is undone with all that is in it (measured).
-            if activity == asked or _is_in(diagram, activity, scope):
-                yield throw, activity
-
-
 def _of_all(sightings: Sightings) -> Report:
     diagrams, notes = [], []
     for one in sightings:
@@ -161,20 +146,3 @@ def _strangers(
         path = ids.get(one.process_id)
         why = f"not the text of the project's {path.name}" if path else "no diagram of the project"
         yield f"not counted: {one.process_id}, deployed from {one.file}: {why}"
-
-
-def _undone_scope(diagram: Diagram, throw: str) -> str:
-    """Return the scope whose activities a throw event undoes."""
-    scope = diagram.elements[throw].scope
-    # Thrown in an event sub-process it undoes what is around that (measured).
-    return diagram.elements[scope].scope if scope in diagram.event_sub_processes else scope
-
-
-def _is_in(diagram: Diagram, activity: str, scope: str) -> bool:
-    """Whether an activity is drawn in a scope or in an embedded sub-process of it."""
-    around = diagram.elements[activity].scope
-    while around != scope:
-        if around not in diagram.elements or around in diagram.event_sub_processes:
-            return False
-        around = diagram.elements[around].scope
-    return True

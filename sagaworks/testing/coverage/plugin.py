@@ -1,4 +1,4 @@
-"""``pytest --saga-coverage``: how much of the diagrams the run went through, at its end.
+"""``pytest --saga-coverage`` and ``--saga-report``: what the run went through, told at its end.
 
 `note_records` is what a fixture calls with the records of its engine. Without the option nothing is
 kept, and next to nothing imported: this module is loaded by every pytest run on the machine.
@@ -7,7 +7,7 @@ kept, and next to nothing imported: this module is loaded by every pytest run on
 from __future__ import annotations
 
 import argparse
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -16,9 +16,11 @@ import pytest
 
 if TYPE_CHECKING:
     from sagaworks.testing.coverage.measure import Report
+    from sagaworks.testing.coverage.reporting import ReportRun
     from sagaworks.testing.coverage.sightings import Record
 
 NAME: Final = "sagaworks-coverage-run"
+REPORT: Final = "sagaworks-report-run"
 SENT: Final = "sagaworks_coverage"
 """What a worker of xdist sends its sightings as."""
 
@@ -27,16 +29,19 @@ HTML: Final = "html"
 PAGE: Final = "saga-coverage.html"
 
 
-def note_records(config: pytest.Config, records: Iterable[Record]) -> None:
-    """Take in the records of one test, if coverage is asked for."""
+def note_records(config: pytest.Config, records: Sequence[Record], test: str = "") -> None:
+    """Take in the records of one test, if coverage or a report is asked for."""
     run = config.pluginmanager.get_plugin(NAME)
     if isinstance(run, CoverageRun):
         run.sightings.see(records)
+    report: ReportRun | None = config.pluginmanager.get_plugin(REPORT)
+    if report is not None:
+        report.see(records, test)
 
 
 def wants_records(config: pytest.Config) -> bool:
-    """Whether coverage is asked for, and so whether records need to be fetched at all."""
-    return bool(config.pluginmanager.has_plugin(NAME))
+    """Whether anything is asked for, and so whether records need to be fetched at all."""
+    return any(map(config.pluginmanager.has_plugin, (NAME, REPORT)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,7 @@ class Wanted:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the two options."""
+    """Add the options."""
     group = parser.getgroup("sagaworks", "sagas, tested by sagaworks.testing")
     group.addoption(
         "--saga-coverage",
@@ -75,6 +80,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="MIN",
         help="Fail the run if less than MIN percent of the diagrams is covered.",
     )
+    group.addoption(
+        "--saga-report",
+        type=Path,
+        metavar="FILE",
+        help="Write a page of all sagas of the run, each on its diagram, with its steps and times.",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -82,6 +93,10 @@ def pytest_configure(config: pytest.Config) -> None:
     wanted = Wanted.of(config)
     if wanted:
         config.pluginmanager.register(CoverageRun(config, wanted), NAME)
+    if file := config.getoption("saga_report"):
+        from sagaworks.testing.coverage.reporting import ReportRun  # noqa: PLC0415  asked for
+
+        config.pluginmanager.register(ReportRun(config, file.absolute()), REPORT)
 
 
 class CoverageRun:

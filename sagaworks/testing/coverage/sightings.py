@@ -8,11 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
+from sagaworks.diagram import Undo
+
 Record = Mapping[str, Any]
 """One record of the engine, as its `Record.toJson()` gives it."""
-
-Undo = tuple[str, str]
-"""A throw event and the activity it undid."""
 
 THROWN_BY: Final = "throwEventId"
 
