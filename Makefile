@@ -74,6 +74,10 @@ lint: $(READY) ## ruff: rules and format
 types: $(READY) ## mypy, strict
 	@$(BIN)/mypy
 
+.PHONY: check
+check: $(READY) ## sagaworks check: the diagrams as sagas (tests/diagrams runs bpmnlint beside it)
+	@$(BIN)/python -m sagaworks.cli check --strict
+
 .PHONY: docs
 docs: $(READY) ## check that pages and code agree, build the pages into site/, check each link
 	@$(BIN)/python docs/cut.py --check
@@ -83,7 +87,7 @@ docs: $(READY) ## check that pages and code agree, build the pages into site/, c
 	@echo 'docs: site/index.html'
 
 .PHONY: ci
-ci: lint types docs test ## all of the above: what a change must pass
+ci: lint types check docs test ## all of the above: what a change must pass
 
 # Now and then.
 

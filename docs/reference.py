@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import MISSING, fields
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,23 @@ from prometheus_client import CollectorRegistry
 
 import sagaworks
 from sagaworks import settings
+from sagaworks.check import RULES
 from sagaworks.cli import app
 from sagaworks.history.keeping.metrics import HistoryMetrics
 from sagaworks.observe.metrics import WorkerMetrics
+from sagaworks.picture import draw
 from sagaworks.project import Project
 from sagaworks.settings import Settings
 from sagaworks.start import Started, Starter
 from sagaworks.step import Compensation, RemoteCompensation, RemoteStep, Step
 
-FOLDER = Path(__file__).parent / "reference"
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "docs" / "reference"
+PICTURES = ROOT / "docs" / "pictures" / "rules"
+DIAGRAMS = ROOT / "tests" / "check" / "diagrams"
+UNDRAWABLE = ("dtd", "camunda-7", "double-id")
+"""Rules about files that can't be read at all, or of which nothing could be seen."""
+
 NOTE = "<!-- written by `make cut` from the code: change it there -->\n"
 
 EXIT_CODES = """
@@ -267,28 +276,106 @@ def _prose(text: str | None) -> str:
     return " ".join((text or "").split()).replace("|", "\\|")
 
 
+RULES_INTRO = """
+What `sagaworks check` looks for. Each finding is a line: file, line, element, severity, rule,
+what is wrong, and what to do about it.
+
+- An **error** ends the check with exit code 3, and `sagaworks deploy` refuses the diagram unless
+  it's told `--force`. A **warning** does so with `--strict`. An **info** is only said.
+- With `--diagram-only` a file is checked without any code: a step is then of the kind that its
+  extension property `saga.kind` says, and compensatable without one. Rules marked *with code*
+  compare diagram and code, and rest then.
+- A rule is switched off for one element by its extension property `saga.ignore`: the rule's id, a
+  colon, and the reason, as in `no-deadline: the bank always answers`. The reason is shown with
+  each check, and a property that switches off what isn't broken is told, too.
+- What the diagram itself may say: `saga.kind` of a step; `saga.leave` of a sub-process or
+  multi-instance, what holds of the steps done inside when it is left early: `undo` or `keep`;
+  `saga.inputs` of the process, the variables it is started with, so that any other must be
+  produced.
+
+A rule's two diagrams are in `tests/check/diagrams`, in a folder of its name. Where they look
+different, both are shown here: the left one breaks the rule, the right one just doesn't.
+"""
+
+
+def rules_page() -> str:
+    """Return the page of all rules of `sagaworks check`."""
+    parts = [f"{NOTE}# Rules\n", RULES_INTRO.strip(), ""]
+    subject = ""
+    for rule in RULES.values():
+        about = _subject(rule)
+        if about != subject:
+            subject = about
+            parts.append(f"## {subject}\n")
+        parts.append(_rule(rule))
+    return "\n".join(parts)
+
+
+def _subject(rule: Any) -> str:
+    doc = inspect.getdoc(sys.modules[rule.find.__module__]) or ""
+    return doc.partition(":")[0].rstrip(".")
+
+
+def _rule(rule: Any) -> str:
+    code = ", with code" if rule.needs_code else ""
+    lines = [
+        f"### {rule.title} {{: #{rule.id} }}\n",
+        f"`{rule.id}` · {rule.severity}{code}\n",
+        f"{rule.why}\n",
+        f"What to do: {rule.remedy}.\n\nSource: {rule.source}.\n",
+    ]
+    if f"{rule.id}-wrong.svg" in rule_pictures():
+        wrong, right = (f"../pictures/rules/{rule.id}-{name}.svg" for name in ("wrong", "right"))
+        shown = (f"![breaks {rule.id}]({wrong})", f"![keeps {rule.id}]({right})")
+        lines.append(f"| wrong | right |\n| --- | --- |\n| {' | '.join(shown)} |\n")
+    return "\n".join(lines)
+
+
+@cache
+def rule_pictures() -> dict[str, str]:
+    """Return the pictures of the rules' diagrams by file name, where a picture shows the matter."""
+    pictures = {}
+    for rule in RULES:
+        both = [DIAGRAMS / rule / f"{name}.bpmn" for name in ("wrong", "right")]
+        if rule in UNDRAWABLE or not both[0].is_file():
+            continue
+        wrong, right = (draw(path) for path in both)
+        if wrong != right:
+            pictures |= {f"{rule}-wrong.svg": wrong, f"{rule}-right.svg": right}
+    return pictures
+
+
+def written() -> Iterator[tuple[Path, str]]:
+    """Yield every generated file with what it must hold."""
+    for name, write in PAGES.items():
+        yield FOLDER / name, write()
+    for name, picture in rule_pictures().items():
+        yield PICTURES / name, picture
+
+
 PAGES = {
     "cli.md": cli_page,
     "settings.md": settings_page,
     "metrics.md": metrics_page,
     "python.md": api_page,
     "services.md": services_page,
+    "rules.md": rules_page,
 }
 
 
 def main(arguments: list[str]) -> int:
     """Write the pages, or compare them; return the exit code: 3 if a page is stale."""
     stale = 0
-    for name, write in PAGES.items():
-        page, text = FOLDER / name, write()
+    for page, text in written():
         if page.is_file() and page.read_text() == text:
             continue
         stale += 1
         if "--check" in arguments:
-            print(f"docs/reference/{name} isn't what the code says; run `make cut`")
+            print(f"{page.relative_to(ROOT)} isn't what the code says; run `make cut`")
         else:
+            page.parent.mkdir(exist_ok=True)
             page.write_text(text)
-            print(f"docs/reference/{name}: written")
+            print(f"{page.relative_to(ROOT)}: written")
     return 3 if stale and "--check" in arguments else 0
 
 

@@ -8,6 +8,7 @@ import typer
 
 import sagaworks
 from sagaworks import settings
+from sagaworks.check import RULES
 from sagaworks.cli import app
 from sagaworks.ledger.answers import Outcome
 from tests.docs.pages import ROOT, script
@@ -32,6 +33,22 @@ COMMANDS = dict(commands(typer.main.get_command(app)))
 @pytest.mark.parametrize("page", REFERENCE.PAGES)
 def test_the_reference_says_what_the_code_says(page: str) -> None:
     assert (FOLDER / page).read_text() == REFERENCE.PAGES[page](), "run `make cut`"
+
+
+@pytest.mark.parametrize("picture", REFERENCE.rule_pictures())
+def test_a_rules_picture_is_of_its_diagram(picture: str) -> None:
+    drawn = REFERENCE.rule_pictures()[picture]
+
+    assert (REFERENCE.PICTURES / picture).read_text() == drawn, "run `make cut`"
+
+
+def test_no_picture_is_left_of_a_rule_that_is_gone() -> None:
+    assert {path.name for path in REFERENCE.PICTURES.iterdir()} == {*REFERENCE.rule_pictures()}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_rules_id_leads_to_its_explanation(rule: str) -> None:
+    assert f"{{: #{rule} }}\n" in (FOLDER / "rules.md").read_text()
 
 
 @pytest.mark.parametrize("name", sagaworks.__all__)

@@ -11,6 +11,7 @@ from sagaworks.check.rules import (  # noqa: F401  each registers its rules
     picture,
     pivot,
     repetition,
+    templates,
     timing,
     undo,
 )
