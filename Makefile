@@ -18,6 +18,10 @@ ROUNDS  ?= 10
 SECONDS ?= 10
 RESUME  ?=
 SOAK    ?=
+ON      ?= sqlite,postgresql,mariadb
+PAIRS   ?=
+SEED    ?=
+RUN     ?=
 
 BIN := .venv/bin
 DEMO_READY := .venv/.installed-demo
@@ -40,6 +44,8 @@ help: ## this page
 	@printf '  TESTS="tests/unit -k stock"   what to give pytest\n'
 	@printf '  ROUNDS=10 SECONDS=10 how often the benchmark measures each, and how long; RESUME=1 goes on\n'
 	@printf '  SOAK=20000           the benchmark: so many sagas through one worker, for its memory\n'
+	@printf '  ON=sqlite PAIRS=500 SEED=1   faults: which databases, how many pairs of crashes, which ones\n'
+	@printf '  RUN="shipped:charge_card@after-COMMIT.1=crash"   faults: only these schedules, by name\n'
 	@printf '  PYTHON=python3.12    which Python makes the environment\n'
 
 # What people run.
@@ -95,6 +101,10 @@ ci: lint types check docs test ## all of the above: what a change must pass
 bench: $(READY) ## the same saga by Sagaworks and by plain pyzeebe, in turns; what it promised, judged
 	@$(BIN)/python -m bench --rounds $(ROUNDS) --seconds $(SECONDS) \
 		$(if $(RESUME),--resume) $(if $(SOAK),--soak $(SOAK))
+
+.PHONY: faults
+faults: $(READY) ## every fault at every point of every step, on three databases, and all pairs of crashes
+	@$(BIN)/python -m tests.faults.exploration --on $(ON) $(PAIRS:%=--pairs %) $(SEED:%=--seed %) $(RUN)
 
 .PHONY: cut
 cut: $(READY) ## write the code blocks and the generated reference into README and docs again

@@ -120,6 +120,7 @@ class Reports:
             await asyncio.sleep(pause.next())
             if row is not None and reply.code not in NOT_CARRIED_OUT:
                 await self._count_report(row, held.key)
+                reached(Point.COMMITTED, held.key)
         if reply.code is not StatusCode.OK:
             # A lost race isn't an error: the ledger has the answer, the next delivery replays it.
             logger.debug("{} not taken: {} {}", name, reply.code.name, reply.reason)

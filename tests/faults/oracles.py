@@ -114,10 +114,15 @@ def once(evidence: Evidence) -> Iterator[Complaint]:
     for step, effects in evidence.effects.items():
         if effects.done != executed[step]:
             yield f"{step}: done {effects.done} time(s), {executed[step]} row(s) tell of it"
+    standing: Counter[tuple[str, object]] = Counter()
     for step, events in evidence.rows():
         names = Counter(told["event"] for told in events)
+        standing[step, events[0]["each"]] += names["executed"] - names["undone"]
         if names["executed"] + names["refused"] > 1:
             yield f"{step}: one execution was answered more than once"
+    for (step, _), count in standing.items():
+        if count > 1:
+            yield f"{step}: done {count} times at a time"
 
 
 def paired(evidence: Evidence) -> Iterator[Complaint]:

@@ -174,9 +174,10 @@ def commits_watched(store: Store) -> Iterator[None]:
     def do_commit(connection: Any) -> None:
         life = _life.get()
         if life is None:
-            sends(connection)
-        else:
-            life.watch.commit(life, partial(sends, connection))
+            raise AssertionError(
+                "a commit on a thread that doesn't know whose it is: no hook there"
+            )
+        life.watch.commit(life, partial(sends, connection))
 
     dialect.do_commit = do_commit  # type: ignore[method-assign]
     try:

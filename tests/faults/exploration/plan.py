@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final
 
 from sagaworks.ledger.points import Point
@@ -71,6 +71,6 @@ def _at_a_point(place: Place, point: Point, kind: str) -> Iterator[Kind]:
         yield Kind.RESTORED
 
 
-def crashes(schedules: Sequence[Schedule]) -> list[Schedule]:
-    """Return those that let a worker merely die."""
-    return [one for one in schedules if [fault.kind for fault in one.faults] == [Kind.CRASH]]
+def is_a_crash(schedule: Schedule) -> bool:
+    """Say whether a worker merely dies, once."""
+    return [fault.kind for fault in schedule.faults] == [Kind.CRASH]

@@ -15,8 +15,10 @@ from grpc import StatusCode
 from sagaworks.ledger.points import Point
 from tests.faults.exploration.broken import broken_commit, cut_connection
 from tests.faults.exploration.engine import JobState, SimulatedEngine, SimulatedJob
+from tests.faults.exploration.hooks import unhooked
 from tests.faults.exploration.life import DiedError, Hands, Life, Watch
 from tests.faults.exploration.paths import PATHS
+from tests.faults.exploration.paths import Path as Way
 from tests.faults.exploration.schedule import (
     MARKS,
     OF_A_CRASH,
@@ -36,8 +38,14 @@ MOST_DELIVERIES: Final = 80
 PATIENCE: Final = 20.0
 """Seconds after which a delivery counts as hanging."""
 
+_SOON: Final = 0.02
+"""Seconds in which another worker gets from its BEGIN to where it waits."""
+
 _TRIES: Final = 4
 """How often the ledger tries by itself."""
+
+UNHOOKED: Final = "hooked"
+"""Stands among the oracles for a place at which no test could let a worker die."""
 
 HELD_OPEN: Final = {Point.CLAIMED, Point.EFFECT, Point.COMMIT, Point.MARK}
 """Points inside a transaction: a server ends it when its worker sleeps too long."""
@@ -86,10 +94,11 @@ class Run(Watch):
         """Start the order."""
         self.world = world
         self.schedule = schedule
-        self.way = PATHS[schedule.path]
-        self.key = world.seed(self.way)
+        self.way = self.way_of(schedule)
+        self.goods = world.seed(self.way)
+        self.key = self.key_for(self.goods)
         self.engine = SimulatedEngine(world.diagram)
-        order = {"sku": self.key, "quantity": QUANTITY, "amount": "39.80", "card": self.key}
+        order = {"sku": self.goods, "quantity": QUANTITY, "amount": "39.80", "card": self.goods}
         variables = {"saga_key": self.key, "address": "Main Street 1", **order, **self.way.order}
         self.instance = self.engine.start(variables)
         self.visited: list[Place] = []
@@ -113,6 +122,7 @@ class Run(Watch):
         """Let everything happen; return what it showed."""
         deliveries = 0
         while not self.hung:
+            self.meanwhile()
             if deliveries > MOST_DELIVERIES:
                 self.hung = f"it was delivered {deliveries} times"
             elif job := self.engine.waiting(self.instance):
@@ -122,12 +132,24 @@ class Run(Watch):
                 break
         return self._judged()
 
+    def way_of(self, schedule: Schedule) -> Way:
+        """Return the way that the order takes; a scene may have its own."""
+        return PATHS[schedule.path]
+
+    def key_for(self, goods: str) -> str:
+        """Return the order's business key; a scene may have its own."""
+        return goods
+
+    def meanwhile(self) -> None:
+        """Let people do what a scene has them do, between two deliveries."""
+
     def reached(self, life: Life, point: Point) -> None:
         """See `Watch`."""
         task = MARKS if point in (Point.MARK, Point.MARKED) else _task_of(life)
         fault = self._visit(task, point.replace(" ", "-"))
         if point is Point.BEGIN:
-            self._wake(Kind.ZOMBIE_DURING, but=life)
+            # By then this one waits, for a lock that the sleeper may have.
+            self._wake(Kind.ZOMBIE_DURING, but=life, after=_SOON)
             if self._away:
                 self._away -= 1
                 raise cut_connection()
@@ -193,13 +215,13 @@ class Run(Watch):
         if sleeper.life.is_over:
             raise DiedError
 
-    def _wake(self, *kinds: Kind, but: Life | None = None) -> bool:
+    def _wake(self, *kinds: Kind, but: Life | None = None, after: float = 0.0) -> bool:
         with self._moment:
             woken = [one for one in self._asleep if one.kind in kinds and one.life is not but]
             self._asleep = [one for one in self._asleep if one not in woken]
             self._busy += [one.life for one in woken]
         for sleeper in woken:
-            sleeper.wakes.set()
+            threading.Timer(after, sleeper.wakes.set).start() if after else sleeper.wakes.set()
         return bool(woken)
 
     def _deliver(self, job: SimulatedJob) -> None:
@@ -263,7 +285,7 @@ class Run(Watch):
         if self.way.overdue:
             self.engine.fire(self.instance, "payment_overdue")
         else:
-            self.world.approve(self.key)
+            self.world.approve(self.goods)
             self.engine.end_pauses(self.instance)
 
     def _life_of(self, job: SimulatedJob) -> Life:
@@ -288,6 +310,9 @@ class Run(Watch):
     def _judged(self) -> Verdict:
         broken = judge(self.evidence())
         visited = tuple(self.visited)
+        if not any(fault.kind in OF_A_ZOMBIE for fault in self.schedule.faults):
+            # Two workers at once mix their places.
+            broken |= {UNHOOKED: found} if (found := [*unhooked(visited)]) else {}
         return Verdict(self.schedule, broken, visited, self.first, tuple(self._left))
 
     def evidence(self) -> Evidence:
@@ -295,7 +320,12 @@ class Run(Watch):
         world, instance = self.world, self.instance
         quantity = int(self.way.order.get("quantity", QUANTITY))
         books = OrderBooks(
-            world.stores, world.carrier, self.key, sku=self.key, quantity=quantity, card=self.key
+            world.stores,
+            world.carrier,
+            self.key,
+            sku=self.goods,
+            quantity=quantity,
+            card=self.goods,
         )
         jobs = instance.jobs
         accepted = {JobState.COMPLETED, JobState.THROWN}

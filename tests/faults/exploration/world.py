@@ -61,6 +61,7 @@ class World:
         self.stores = {name: Store(url) for name, url in urls.items()}
         self.kind = self.stores["orders"].engine.dialect.name
         self.carrier = Carrier()
+        self._carrier_url = ""
         self._urls = urls
         self._free: list[Hands] = []
         self._stack = ExitStack()
@@ -93,9 +94,11 @@ class World:
         self._free += lent
 
     def seed(self, way: Way) -> str:
-        """Put an article and a card in place for one order; return its key."""
+        """Put an article and a card in place for one order; return the name that both have."""
         key = f"order-{next(self._numbers)}"
         self.carrier.answers.clear()
+        # A process may have several worlds, and the worker's module knows one carrier.
+        os.environ["CARRIER_URL"] = self._carrier_url
         with self.stores["inventory"].session() as session:
             session.add(Stock(sku=key, available=way.available, received=way.available))
         with self.stores["payments"].session() as session:
@@ -131,9 +134,9 @@ class World:
             server.RequestHandlerClass.log_message = lambda *_: None  # type: ignore[method-assign]
             serving = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
             serving.start()
-            os.environ["CARRIER_URL"] = server.url
+            self._carrier_url = server.url
             yield
-            del os.environ["CARRIER_URL"]
+            os.environ.pop("CARRIER_URL", None)
             server.shutdown()
             serving.join()
 
