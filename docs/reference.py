@@ -241,7 +241,7 @@ def _doc(thing: Any) -> str:
 
 def services_page() -> str:
     """Return the page of the reference system's services and their steps."""
-    parts = [f"{NOTE}# The reference system\n", "The steps of the four services.\n"]
+    parts = [f"{NOTE}# The reference system\n", "The steps of the services of both sagas.\n"]
     for service in Project.load().load_services():
         doc = _prose(inspect.getdoc(sys.modules[_module_of(service)]) or "")
         parts.append(f"## {service.name}\n\n{doc}\n")

@@ -7,6 +7,7 @@ from types import CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Final
 
 from sagaworks.errors import Refusal
+from sagaworks.partner import Partner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,8 +20,8 @@ DEEPEST: Final = 8
 def codes_of(function: Callable[..., object]) -> frozenset[str]:
     """Return the error codes of all refusals that the function names, or what it calls does.
 
-    A name isn't yet a `raise`: what is only caught counts, too. A refusal that the function
-    gets from elsewhere isn't seen.
+    A name isn't yet a `raise`: what is only caught counts, too. A `Partner` that it names says
+    its no. A refusal that the function gets from elsewhere isn't seen.
     """
     return frozenset(refusal.code for refusal in _named(function, DEEPEST, set()))
 
@@ -33,6 +34,8 @@ def _named(function: object, depth: int, seen: set[object]) -> Iterator[type[Ref
     for found in _globals_of(function, function.__code__):
         if isinstance(found, type) and issubclass(found, Refusal) and found is not Refusal:
             yield found
+        elif isinstance(found, Partner):
+            yield found.refusal
         elif isinstance(found, FunctionType) and _package(found.__module__) == package:
             yield from _named(found, depth - 1, seen)
 

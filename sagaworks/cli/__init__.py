@@ -13,10 +13,12 @@ from sagaworks import __version__
 from sagaworks.cli import (
     adopt,
     check,
+    complete,
     db,
     deploy,
     draw,
     history,
+    message,
     new,
     report,
     start,
@@ -43,6 +45,8 @@ app.command("deploy")(deploy.deploy)
 app.command("draw")(draw.draw)
 app.command("templates")(templates.templates)
 app.command("start")(start.start)
+app.command("message")(message.message)
+app.command("complete")(complete.complete)
 app.command("trail")(trail.trail)
 app.command("adopt")(adopt.adopt)
 app.command("report")(report.report)

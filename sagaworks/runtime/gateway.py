@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -14,7 +15,7 @@ from pyzeebe.proto.gateway_pb2_grpc import GatewayStub
 from sagaworks.codec import Json
 from sagaworks.errors import EngineError
 from sagaworks.runtime.channel import open_channel
-from sagaworks.saga import SagaKey
+from sagaworks.saga import KEY_VARIABLE, JobKey, SagaKey
 from sagaworks.settings import Settings
 
 R = TypeVar("R")
@@ -24,6 +25,16 @@ CALL_SECONDS: Final = 10.0
 
 DEFAULT_TENANT: Final = "<default>"
 """What the engine calls its only tenant; sending it to a gateway without tenancy is an error."""
+
+
+USER_TASK: Final = "io.camunda.zeebe:userTask"
+"""The engine's own job type for what a person does."""
+
+LOOKED_AT: Final = timedelta(seconds=1)
+"""How long a person's task is locked by whoever looks for it; it can be completed nonetheless."""
+
+MOST_AT_ONCE: Final = 500
+"""Tasks in one answer; an answer of the engine holds 4 MB."""
 
 
 class EngineUnreachableError(EngineError):
@@ -41,6 +52,21 @@ class Deployed:
     process_id: str
     version: int
     key: int
+
+
+@dataclass(frozen=True, slots=True)
+class PersonsTask:
+    """What a saga waits for a person to do.
+
+    Attributes:
+        element: its id in the diagram.
+        business_key: the saga's; None where its variable isn't text.
+    """
+
+    job: JobKey
+    element: str
+    process_instance: SagaKey
+    business_key: str | None
 
 
 class Gateway:
@@ -100,6 +126,59 @@ class Gateway:
         request = pb.CancelProcessInstanceRequest(processInstanceKey=process_instance)
         await self._call("CancelProcessInstance", request)
 
+    async def publish(
+        self,
+        message: str,
+        correlation_key: str,
+        variables: Mapping[str, Json],
+        *,
+        lasts: timedelta,
+    ) -> None:
+        """Publish a message; the engine keeps it for as long as it `lasts` for whoever awaits it.
+
+        Raises:
+            EngineUnreachableError: nobody answered; it may have been published.
+            EngineError: the engine's reason.
+        """
+        request = pb.PublishMessageRequest(
+            name=message,
+            correlationKey=correlation_key,
+            timeToLive=lasts // timedelta(milliseconds=1),
+            variables=json.dumps(dict(variables)),
+            tenantId=self._tenant,
+        )
+        await self._call("PublishMessage", request)
+
+    async def tasks_of_people(self) -> list[PersonsTask]:
+        """Return what waits for a person and nobody has looked at within `LOOKED_AT`.
+
+        Raises:
+            EngineError: the engine's reason.
+        """
+        request = pb.ActivateJobsRequest(
+            type=USER_TASK,
+            worker="sagaworks",
+            timeout=LOOKED_AT // timedelta(milliseconds=1),
+            maxJobsToActivate=MOST_AT_ONCE,
+            fetchVariable=[KEY_VARIABLE],
+            requestTimeout=-1,
+            tenantIds=[self._tenant] if self._tenant else [],
+        )
+        call = self.stub.ActivateJobs(request, timeout=CALL_SECONDS)
+        try:
+            return [_task_of(job) async for answer in call for job in answer.jobs]
+        except grpc.aio.AioRpcError as error:
+            raise self._explained("ActivateJobs", error) from None
+
+    async def complete(self, task: JobKey, variables: Mapping[str, Json]) -> None:
+        """Complete a person's task; the saga goes on with these variables.
+
+        Raises:
+            EngineError: the engine's reason; it may have been completed by another.
+        """
+        request = pb.CompleteJobRequest(jobKey=task, variables=json.dumps(dict(variables)))
+        await self._call("CompleteJob", request)
+
     async def _call(self, method: str, request: object, *, seconds: float = CALL_SECONDS) -> Any:  # noqa: ANN401
         call: Awaitable[Any] = getattr(self.stub, method)(request, timeout=seconds)
         try:
@@ -121,6 +200,14 @@ async def connect(settings: Settings) -> AsyncIterator[Gateway]:
     """Open a channel of its own and give the commands over it."""
     async with open_channel(settings) as channel:
         yield Gateway(channel, settings)
+
+
+def _task_of(job: Any) -> PersonsTask:  # noqa: ANN401  pyzeebe's ActivatedJob
+    key = json.loads(job.variables or "{}").get(KEY_VARIABLE)
+    instance = SagaKey(job.processInstanceKey)
+    return PersonsTask(
+        JobKey(job.key), job.elementId, instance, key if isinstance(key, str) else None
+    )
 
 
 def reason_of(error: grpc.aio.AioRpcError) -> str:

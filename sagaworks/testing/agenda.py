@@ -13,11 +13,13 @@ if TYPE_CHECKING:
 
 Kind = Literal["timer", "back-off", "lock", "message"]
 
-_JOB_IS_OVER: Final = frozenset({"COMPLETED", "CANCELED", "ERROR_THROWN", "MIGRATED"})
+JOB_IS_OVER: Final = frozenset({"COMPLETED", "CANCELED", "ERROR_THROWN", "MIGRATED"})
+"""What is last said of a job that nobody is asked to do any more."""
+
 _TO_BE_HAD: Final = frozenset(
     {"CREATED", "TIMED_OUT", "YIELDED", "RECURRED_AFTER_BACKOFF", "RETRIES_UPDATED"}
 )
-_LOCK_ENDS: Final = _JOB_IS_OVER | {"FAILED", "TIMED_OUT", "YIELDED"}
+_LOCK_ENDS: Final = JOB_IS_OVER | {"FAILED", "TIMED_OUT", "YIELDED"}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -90,7 +92,7 @@ class Agenda:
         self._take_offer(record)
         if intent in _LOCK_ENDS:
             self._drop("lock", key)
-        if intent in _JOB_IS_OVER or intent == "RECURRED_AFTER_BACKOFF":
+        if intent in JOB_IS_OVER or intent == "RECURRED_AFTER_BACKOFF":
             self._drop("back-off", key)
         if intent == "TIMEOUT_UPDATED" and ("lock", key) in self._due:
             self._set(Due(value["deadline"], "lock", key, *_place(value, "type")))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
@@ -19,7 +18,8 @@ from sagaworks.ledger.store import Store
 from sagaworks.reconcile import Rhythm
 from sagaworks.runtime.gateway import Deployed, EngineUnreachableError, Gateway, connect
 from sagaworks.runtime.worker import Worker
-from sagaworks.saga import KEY_VARIABLE, SagaKey
+from sagaworks.saga import KEY_VARIABLE, JobKey, SagaKey
+from sagaworks.testing.agenda import JOB_IS_OVER
 from sagaworks.testing.clock import Clock
 from sagaworks.testing.feed import Feed
 from sagaworks.testing.painting import draw_to
@@ -172,17 +172,22 @@ class Zeebe:
         return self._saga(found[-1].key, key, found[-1].process)
 
     def publish(self, message: str, *, correlation_key: str, **variables: object) -> None:
-        """Publish a message that a saga waits for."""
-        from pyzeebe.proto import gateway_pb2 as pb  # noqa: PLC0415
-
+        """Publish a message that a saga waits for, or will within an hour of the engine's clock."""
         plain = {name: to_json(value, place=name) for name, value in variables.items()}
-        request = pb.PublishMessageRequest(
-            name=message,
-            correlationKey=correlation_key,
-            timeToLive=timedelta(hours=1) // timedelta(milliseconds=1),
-            variables=json.dumps(plain),
-        )
-        self.ask(lambda gateway: gateway.stub.PublishMessage(request, timeout=10))
+        hour = timedelta(hours=1)
+        self.ask(lambda gateway: gateway.publish(message, correlation_key, plain, lasts=hour))
+
+    def complete(self, saga: RunningSaga, task: str, **variables: object) -> None:
+        """Complete a user task as a person does, once the saga waits for it.
+
+        Raises:
+            AssertionError: the saga doesn't come to it.
+        """
+        plain = {name: to_json(value, place=name) for name, value in variables.items()}
+        waiting = self.feed.wait_for(lambda: self._waiting(saga, task), self.engine.patience)
+        if not waiting:
+            raise saga.failure(f"doesn't wait for a person at {task}")
+        self.ask(lambda gateway: gateway.complete(waiting[0], plain))
 
     def cancel(self, saga: RunningSaga) -> None:
         """Cancel a saga as an operator does; the engine compensates nothing then."""
@@ -287,6 +292,10 @@ class Zeebe:
         for store in self._stores.values():
             store.close()
         self._databases.drop()
+
+    def _waiting(self, saga: RunningSaga, task: str) -> list[JobKey]:
+        jobs = self.history.jobs(saga.key)
+        return [one.key for one in jobs if one.element == task and one.last not in JOB_IS_OVER]
 
     def _saga(self, instance: SagaKey, business_key: str, process: str) -> RunningSaga:
         self._started.append(instance)

@@ -7,10 +7,12 @@ import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+import sagaworks.awaited
 import sagaworks.runtime.gateway
 import sagaworks.start
 import sagaworks.trail
@@ -162,7 +164,7 @@ def test_help_names_every_command_and_the_exit_codes(run: Run) -> None:
     said = run("--help")
 
     assert said.code == 0
-    for word in ("engine", "deploy", "start", "trail", "db", "Exit codes: 0 ok"):
+    for word in ("engine", "deploy", "start", "message", "complete", "trail", "db", "Exit codes"):
         assert word in said.out
 
 
@@ -194,6 +196,10 @@ def test_help_imports_nothing_heavy() -> None:
         ["start", "count", "--key", "k", "--vars-json", "{"],
         ["start", "count", "--key", "k", "--vars-json", '{"a": NaN}'],
         ["start", "count", "--key", "k", "--vars-json", '{"a": 1, "a": 2}'],
+        ["message", "answer"],
+        ["message", "answer", "k", "--lasts", "-1"],
+        ["message", "answer", "k", "--var", "x"],
+        ["complete", "k"],
         ["trail"],
         ["trail", "k", "--format", "xml"],
         ["deploy", "no-such-file.bpmn"],
@@ -320,6 +326,53 @@ def test_start_of_an_unknown_process_names_the_known_ones(run: Run, project: Pat
 
     assert said.code == 1
     assert "no diagram has the process id 'place_order': known are count" in said.err
+
+
+@pytest.fixture
+def given(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+    """What a saga was given from outside."""
+    asked: dict[str, object] = {}
+
+    def give(name: str, **more: object) -> None:
+        asked.update(more, name=name)
+
+    monkeypatch.setattr(sagaworks.awaited, "publish_message", give)
+    monkeypatch.setattr(sagaworks.awaited, "complete_task", give)
+    return asked
+
+
+def test_a_message_is_published_for_a_saga_and_kept_for_an_hour(
+    run: Run, given: dict[str, object]
+) -> None:
+    said = run("message", "room_confirmed", "trip-42", "--var", "confirmation=SV-7")
+
+    assert said.code == 0
+    assert "room_confirmed: published for trip-42" in said.out
+    assert given == {
+        "name": "room_confirmed",
+        "key": "trip-42",
+        "variables": {"confirmation": "SV-7"},
+        "lasts": timedelta(hours=1),
+    }
+
+
+def test_a_message_lasts_as_long_as_asked(run: Run, given: dict[str, object]) -> None:
+    run("message", "trip_cancelled", "trip-42", "--lasts", "0")
+
+    assert given["lasts"] == timedelta(0)
+
+
+def test_a_persons_task_is_completed_with_what_was_decided(
+    run: Run, given: dict[str, object]
+) -> None:
+    said = run("complete", "trip-42", "choose_another_car", "--var", "car_class=van")
+
+    assert said.out.startswith("trip-42: choose_another_car is done\n")
+    assert given == {
+        "name": "choose_another_car",
+        "key": "trip-42",
+        "variables": {"car_class": "van"},
+    }
 
 
 def test_deploy_tells_each_process_with_its_version(

@@ -8,7 +8,7 @@ from sqlalchemy import create_engine, inspect
 from sqlalchemy.engine import Inspector
 from sqlmodel import SQLModel
 
-from models import inventory, orders, payments, shipping
+from models import cars, flights, hotels, inventory, orders, payments, shipping
 from sagaworks.migrate import upgrade
 from sagaworks.project import Project
 from sagaworks.settings import Settings
@@ -18,6 +18,9 @@ SERVICES = {
     "inventory": inventory,
     "payments": payments,
     "shipping": shipping,
+    "flights": flights,
+    "hotels": hotels,
+    "cars": cars,
 }
 
 

@@ -24,11 +24,12 @@ SagaMaker = Callable[..., Saga]
 
 @pytest.fixture
 def carrier(monkeypatch: pytest.MonkeyPatch) -> Iterator[Carrier]:
-    with Server(Carrier()) as server:
+    carrier = Carrier()
+    with Server(carrier) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         monkeypatch.setenv("CARRIER_URL", server.url)
-        yield server.carrier
+        yield carrier
         server.shutdown()
         thread.join()
 
@@ -114,7 +115,7 @@ def test_nobody_at_the_carriers_port_is_tried_again(
 def test_a_carrier_that_takes_too_long_is_tried_again(
     a_saga: SagaMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.shipping.ANSWER_WITHIN", 0.05)
+    monkeypatch.setattr("sagaworks.partner.ANSWER_WITHIN", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("CARRIER_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
 

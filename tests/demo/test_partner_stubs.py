@@ -1,4 +1,4 @@
-"""The simulated carrier keeps the promises that a remote step stands on."""
+"""The simulated partners keep the promises that a remote step stands on."""
 
 import json
 import threading
@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from demo import carrier_stub
+from demo import partner_stub
 from demo.carrier_stub import NOWHERE, Carrier, Server
+from demo.rental_stub import ALWAYS_OUT, RentalCompany
 
 PARCEL = {"sku": "lamp", "quantity": 1, "address": "Main Street 1"}
 BOOK = "POST /parcels"
@@ -42,6 +43,17 @@ def test_nobody_lives_nowhere() -> None:
 
     assert carrier.call("a", BOOK, {**PARCEL, "address": NOWHERE}).status == 422
     assert carrier.books()["booked"] == 0
+
+
+def test_another_company_books_other_things_and_says_another_no() -> None:
+    company = RentalCompany()
+
+    booked = company.call("a", "POST /rentals", {"car_class": "van"})
+    refused = company.call("b", "POST /rentals", {"car_class": ALWAYS_OUT})
+    returned = company.call("c", "DELETE /rentals/R-000001")
+
+    assert booked == (201, {"rental": "R-000001"})
+    assert (refused.status, returned.status) == (422, 200)
 
 
 def test_a_parcel_is_cancelled_once() -> None:
@@ -82,7 +94,7 @@ def test_the_seed_decides_who_meets_a_busy_carrier() -> None:
 
 
 def test_the_memory_of_keys_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(carrier_stub, "LONGEST_MEMORY", 3)
+    monkeypatch.setattr(partner_stub, "LONGEST_MEMORY", 3)
     carrier = Carrier()
     for n in range(10):
         carrier.call(f"{n}", BOOK, PARCEL)
