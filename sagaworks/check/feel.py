@@ -49,6 +49,8 @@ def names_in(expression: str) -> frozenset[str]:
         for found in _TOKEN.finditer(expression[1:])
         if found.lastgroup != "space"
     ]
+    if any(one.text == '"' for one in tokens):
+        return frozenset()  # a text without an end: the engine refuses it
     bound = frozenset(_bound(tokens))
     return frozenset(name for name in _roots(tokens) if name not in bound)
 
@@ -73,7 +75,7 @@ def _roots(tokens: list[_Token]) -> Iterator[str]:
             depth += _is_value(tokens, number) or depth > 0
         elif text == "]" and kind == "sign" and depth:
             depth -= 1
-        elif depth or before == "." or text in KEYWORDS:
+        elif depth or before in (".", "of") or text in KEYWORDS:
             continue
         elif kind == "quoted":
             yield text.strip("`")
@@ -83,10 +85,10 @@ def _roots(tokens: list[_Token]) -> Iterator[str]:
 
 def _is_value(tokens: list[_Token], number: int) -> bool:
     """Whether a bracket here filters what stands before it, instead of beginning a list."""
-    before = tokens[number - 1] if number else _Token("sign", "")
-    return (
-        before.kind in ("name", "quoted") and before.text not in KEYWORDS
-    ) or before.text in ")]}"
+    if number == 0:
+        return False
+    kind, text = tokens[number - 1]
+    return text in (")", "]", "}") or (kind in ("name", "quoted") and text not in KEYWORDS)
 
 
 def _is_function(tokens: list[_Token], number: int) -> bool:
@@ -103,7 +105,8 @@ def _bound(tokens: list[_Token]) -> Iterator[str]:
         if kind != "name":
             continue
         after = tokens[number + 1].text if number + 1 < len(tokens) else ""
-        if after == "in":
+        before = tokens[number - 1].text if number else ""
+        if after == "in" and before in ("for", "some", "every", ","):
             yield text
         if text == "function" and after == "(":
             for one in tokens[number + 2 :]:

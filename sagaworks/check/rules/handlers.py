@@ -33,7 +33,15 @@ def no_undo(case: Case) -> Iterator[Finding]:
 )
 def wrong_handler(case: Case) -> Iterator[Finding]:
     """The ledger would look for an effect of another step, find none, and undo nothing."""
-    return case.contract("wrong-handler")
+    yield from case.contract("wrong-handler")
+    for host, handlers in case.graph.handlers.items():
+        handler, node = case.graph.nodes.get(handlers[0]), case.graph.nodes.get(host)
+        if handler is None or handler.task is None or handler.task.undoes == host or node is None:
+            continue
+        step, undo = case.step(node), case.known.undos.get(handler.task.job_type)
+        if undo is not None and undo.step is not step:
+            what = f"undoes `{host}`, too, as drawn, but in code only `{undo.step.job_type}`"
+            yield case.found("wrong-handler", handler, what)
 
 
 @rule(
