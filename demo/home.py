@@ -35,6 +35,11 @@ class Home:
         return self.folder.with_suffix(".lock")
 
     @property
+    def report(self) -> Path:
+        """The page of the last run's orders."""
+        return self.folder / "report.html"
+
+    @property
     def logs(self) -> Path:
         """A log for each process."""
         return self.folder / "logs"

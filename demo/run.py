@@ -17,7 +17,9 @@ from demo.live import draw, showing
 from demo.placing import PROCESS, Placing
 from demo.plan import Plan, make_plan
 from demo.readings import Readings
+from demo.reporting import write_report
 from demo.system import System
+from sagaworks.history import HistoryUnavailable
 
 OK, FINDINGS = 0, 3
 
@@ -41,7 +43,8 @@ def run(system: System, orders: int, seed: int) -> int:
         readings = system.start(plan)
         _place(system, plan, readings)
         holds = _show_books(console, plan, readings)
-    _say_where(system)
+        report = _write_report(system, plan)
+    _say_where(system, report)
     _say_next(system, plan)
     return OK if holds else FINDINGS
 
@@ -91,8 +94,23 @@ def _show_books(console: Console, plan: Plan, readings: Readings) -> bool:
     return all(line.holds for line in lines)
 
 
-def _say_where(system: System) -> None:
-    for what, where in (("data", system.home.folder), ("logs", system.home.logs)):
+def _write_report(system: System, plan: Plan) -> Path | None:
+    """Write the page of all orders; the books don't wait for a history that is away."""
+    file = system.home.report
+    keys = [order.key for order in plan.orders]
+    try:
+        wrote = write_report(system.settings, keys, system.project.diagram_files(), file)
+    except HistoryUnavailable as error:
+        system.console.print(f"no report: {error}", highlight=False, markup=False)
+        return None
+    return file if wrote else None
+
+
+def _say_where(system: System, report: Path | None = None) -> None:
+    places = {"report": report, "data": system.home.folder, "logs": system.home.logs}
+    for what, where in places.items():
+        if where is None:
+            continue
         system.console.print(f"{what}: {_short(where)}", highlight=False, soft_wrap=True)
 
 

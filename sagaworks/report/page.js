@@ -329,7 +329,7 @@
       if (!byId.has(id)) byId.set(id, []);
       byId.get(id).push(run);
     }
-    steps.sort((a, b) => a.began - b.began);
+    steps.sort((a, b) => a.began - b.began || a.pace - b.pace || a.id - b.id);
     let count = 0;
     const numbers = new Map();
     for (const run of steps) {

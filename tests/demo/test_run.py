@@ -1,5 +1,6 @@
 """The demo as a person runs it: the real engine, real processes, and nothing left behind."""
 
+import json
 import os
 import re
 import shlex
@@ -83,6 +84,20 @@ def test_a_demo_runs_proves_its_books_and_leaves_only_its_folder(folder: Path) -
     assert "every order has one end: 12 placed" in said
     assert f"export SAGAWORKS_DATA={folder}" in said
     assert (folder / "logs" / "payments.log").read_text()
+    assert f"report: {folder / 'report.html'}" in said
+    assert ended(folder / "report.html") == 12
+
+
+def ended(report: Path) -> int:
+    """How many sagas of the report have come to their end."""
+    found = re.search(
+        r'<script type="application/json" id="data">(.*?)</script>', report.read_text()
+    )
+    assert found
+    data = json.loads(found.group(1))
+    return sum(
+        data["texts"][data["shapes"][saga[1]][1]] in ("done", "undone") for saga in data["sagas"]
+    )
 
 
 # Words that the demo says when it has just begun a part of its work.
