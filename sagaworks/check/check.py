@@ -11,7 +11,7 @@ from sagaworks.check.reading import graph_of
 from sagaworks.check.rule import RULES
 from sagaworks.contract import check_contract
 from sagaworks.diagram import diagram_of, read_xml
-from sagaworks.finding import Finding, NotADiagramError, refused
+from sagaworks.finding import Finding, NotADiagramError, refused, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -46,13 +46,16 @@ def check(
     told = {*paths} if asked is None else {*asked}
     findings: list[Finding] = []
     known = Known(services)
-    for path in paths:
+    # Those that are asked about come first: a copy takes the place of the file it was made of.
+    for path in sorted(paths, key=lambda path: path not in told):
         try:
             case = _case_of(path, known)
         except NotADiagramError as error:
             findings += error.findings
-        else:
-            known.cases[case.diagram.process_id] = case
+            continue
+        first = known.cases.setdefault(case.diagram.process_id, case)
+        if first is not case:
+            findings.append(_second(case, first))
     diagrams = [case.diagram for case in known.cases.values()]
     known.contract = check_contract(services or (), diagrams)
     for case in known.cases.values():
@@ -68,6 +71,12 @@ def _case_of(path: Path, known: Known) -> Case:
         what = f"more than {MOST_DRAWN:,} drawn elements"
         raise refused("too-large", path, diagram.line, what, RULES["too-large"].remedy)
     return Case(diagram, graph_of(root, diagram), root, known)
+
+
+def _second(case: Case, first: Case) -> Finding:
+    id_, line = case.diagram.process_id, case.diagram.line
+    what = f"a second process `{id_}`; the first is in {shown(first.diagram.path)}"
+    return case.found_at("several-processes", line, id_, what, "give one of them another id")
 
 
 def _findings_in(case: Case) -> list[Finding]:

@@ -261,3 +261,23 @@ def test_good_and_bad_files_are_told_together(told: Told, tmp_path: Path) -> Non
         ("bad.bpmn", "not-a-diagram"),
         ("good.bpmn", "no-undo"),
     ]
+
+
+def test_two_files_with_one_process_are_told(told: Told, tmp_path: Path) -> None:
+    for name in ("saga.bpmn", "copy.bpmn"):
+        (tmp_path / name).write_text(sold())
+
+    found = check([Path("saga.bpmn"), Path("copy.bpmn")])
+
+    assert [(one.rule, one.path.name) for one in found] == [("several-processes", "copy.bpmn")]
+    assert found[0].what == "a second process `saga`; the first is in saga.bpmn"
+
+
+def test_a_copy_that_is_asked_about_takes_the_place_of_its_file(told: Told, tmp_path: Path) -> None:
+    (tmp_path / "saga.bpmn").write_text(sold())
+    (tmp_path / "copy.bpmn").write_text(sold().replace('retries="5"', 'retries="0"'))
+
+    found = check([Path("saga.bpmn"), Path("copy.bpmn")], asked=[Path("copy.bpmn")])
+
+    assert {one.rule for one in found} == {"retries"}
+    assert {one.path.name for one in found} == {"copy.bpmn"}

@@ -31,8 +31,16 @@ def services() -> Sequence[Service]:
     return Project.load(ROOT).load_services()
 
 
+@pytest.fixture(scope="module")
+def others() -> Sequence[Path]:
+    """Diagrams that draw the steps which this saga doesn't."""
+    return Project.load(ROOT).diagram_files()
+
+
 @pytest.fixture
-def found(tmp_path: Path, services: Sequence[Service]) -> Callable[..., Found]:
+def found(
+    tmp_path: Path, services: Sequence[Service], others: Sequence[Path]
+) -> Callable[..., Found]:
     def found(*changes: tuple[str, str]) -> Found:
         text = PLACE_ORDER.read_text()
         for old, new in changes:
@@ -40,7 +48,7 @@ def found(tmp_path: Path, services: Sequence[Service]) -> Callable[..., Found]:
             text = text.replace(old, new)
         spoiled = tmp_path / "place_order.bpmn"
         spoiled.write_text(text)
-        told = check([spoiled], services)
+        told = check([*others, spoiled], services, asked=[spoiled])
         return {(one.rule, one.element) for one in told if one.severity != "info"}
 
     return found

@@ -62,12 +62,15 @@ def camunda_7(_: Case) -> Iterator[Finding]:
 @rule(
     "several-processes",
     "error",
-    "Several executable processes in one file",
+    "Several executable processes in one file, or two of one name",
     remedy="one file holds one saga",
     source="one name for file, process and saga",
 )
 def several_processes(_: Case) -> Iterator[Finding]:
-    """Pools that exchange messages are drawn in a file each, or the others aren't executable."""
+    """Pools that exchange messages are drawn in a file each, or the others aren't executable.
+
+    Of two files with one process id, the later deployed would be the newer version of the other.
+    """
     yield from ()  # told by the reading itself
 
 
