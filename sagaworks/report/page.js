@@ -308,9 +308,15 @@
     if (badge && !shape.waypoints) {
       const made = element('div', { class: 'badge' }, badge);
       made.style.background = paints[name]?.[1] ?? INK;
-      const above = badge.length > (shape.width > 50 ? 6 : 2);
-      overlays.add(id, { position: { top: above ? -19 : -11, right: Math.min(badge.length, 20) * 6 + 8 }, html: made });
+      overlays.add(id, { position: cornerOf(shape, badge), html: made });
     }
+  }
+
+  // A boundary event has its badge below, where the name of what it stands on isn't.
+  function cornerOf(shape, badge) {
+    if (shape.host) return { bottom: 9, left: shape.width - 3 };
+    const above = badge.length > (shape.width > 50 ? 6 : 2);
+    return { top: above ? -19 : -11, right: Math.min(badge.length, 20) * 6 + 8 };
   }
 
   function paintWay() {

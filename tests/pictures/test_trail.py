@@ -291,3 +291,10 @@ pathlib.Path({str(tmp_path / "a.svg")!r}).write_text(of_history(history(), "no-c
     spent = after.children_user + after.children_system
     assert spent - before.children_user - before.children_system < 2
     assert (tmp_path / "a.svg").read_text() == of_history(told, "no-carrier", [])
+
+
+def test_the_picture_in_the_pages_shows_the_saga_as_it_is_painted_now(told: MemoryHistory) -> None:
+    """Else: write what is compared here into docs/pictures/place_order-trail.svg."""
+    picture = ROOT / "docs" / "pictures" / "place_order-trail.svg"
+
+    assert picture.read_text() == of_history(told, "overdue", [])
