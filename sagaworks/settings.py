@@ -234,7 +234,7 @@ _LEVELS = ("TRACE", "DEBUG", "INFO", "SUCCESS", "WARNING", "ERROR", "CRITICAL")
 # Tenant ids as Zeebe takes them: at most 31 characters, or its name for "no tenants".
 _TENANT = r"<default>|[A-Za-z0-9._-]{1,31}"
 _HISTORY = re.compile(
-    r"https?://(?:[^\s/@]+@)?(?:\[[0-9a-fA-F:.]+\]|[\w.-]+)"
+    r"(?:(?:operate|camunda)\+)?https?://(?:[^\s/@]+@)?(?:\[[0-9a-fA-F:.]+\]|[\w.-]+)"
     r"(?::(?P<port>[0-9]{1,5}))?/?",
     re.ASCII,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import urllib3
 from urllib3.exceptions import HTTPError, NewConnectionError
@@ -27,14 +27,19 @@ class Server:
     Args:
         url: ``http(s)://[user:password@]host[:port]``.
         headers: sent with each request.
+        authorizes: user and password are sent with each request, as `Authorization: Basic`.
     """
 
-    def __init__(self, url: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, url: str, headers: Mapping[str, str] | None = None, *, authorizes: bool = True
+    ) -> None:
         """Open nothing yet."""
         parts = urlsplit(url)
-        place = parts.netloc.rpartition("@")[2]
+        account, _, place = parts.netloc.rpartition("@")
         self.name = f"{parts.scheme}://{place}"
         self.headers = {"Accept": "application/json", **(headers or {})}
+        if account and authorizes:
+            self.headers |= urllib3.make_headers(basic_auth=unquote(account))
         # A kept connection that the server has closed meanwhile is noticed before it's used.
         retries = urllib3.Retry(total=1, read=0, redirect=0, status=0, backoff_factor=0)
         self._pool = urllib3.PoolManager(
@@ -60,9 +65,27 @@ class Server:
 
     def ask(self, method: str, path: str, **content: Any) -> Any:  # noqa: ANN401  JSON
         """Send one request and return its answer."""
-        answer = self.send(method, path, **content)
-        if answer.status != HTTPStatus.OK:
-            raise HistoryUnavailable(f"history at {self.name} {_refused(answer)}")
+        return self.read(self.send(method, path, **content))
+
+    def content(self, path: str) -> bytes | None:
+        """Return what is at this path as it is; None if nothing is.
+
+        Raises:
+            HistoryUnavailable: nobody answers, or refuses; why.
+        """
+        answer = self.send("GET", path, headers={**self.headers, "Accept": "*/*"})
+        if answer.status == HTTPStatus.NOT_FOUND:
+            return None
+        self._demand_ok(answer)
+        return answer.data
+
+    def read(self, answer: urllib3.BaseHTTPResponse) -> Any:  # noqa: ANN401  JSON
+        """Return what an answer says.
+
+        Raises:
+            HistoryUnavailable: it refuses, or isn't JSON; why.
+        """
+        self._demand_ok(answer)
         try:
             return json.loads(answer.data)
         except ValueError:
@@ -75,11 +98,17 @@ class Server:
             HistoryUnavailable: nobody answers.
         """
         # `json=` of urllib3 sets headers of its own only where none are given.
-        headers = self.headers | ({"Content-Type": "application/json"} if "json" in content else {})
+        headers = content.pop("headers", self.headers)
+        if "json" in content:
+            headers = {**headers, "Content-Type": "application/json"}
         try:
             return self._pool.request(method, self.name + path, headers=headers, **content)
         except HTTPError as error:
             raise HistoryUnavailable(f"no history at {self.name}: {_in_words(error)}") from None
+
+    def _demand_ok(self, answer: urllib3.BaseHTTPResponse) -> None:
+        if answer.status != HTTPStatus.OK:
+            raise HistoryUnavailable(f"history at {self.name} {_refused(answer)}")
 
     def close(self) -> None:
         """Close what is open."""

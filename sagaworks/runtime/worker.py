@@ -104,8 +104,8 @@ class Worker:
         self._sources: list[JobSource] = []
         self._rhythm = rhythm
         self._history = history
-        if history is None and settings.history:
-            self._history = connect(settings.history)
+        if history is None and (place := settings.history_place()):
+            self._history = connect(place, token=settings.token)
         self.metrics.watch_in_doubt(self._count_in_doubt)
 
     async def run(self, stop: asyncio.Event) -> int:

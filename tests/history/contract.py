@@ -101,10 +101,10 @@ class AnswerContract:
         take(
             [
                 process(1, "ELEMENT_ACTIVATED"),
-                element(2, "ELEMENT_ACTIVATED", 20, "hold"),
+                element(2, "ELEMENT_ACTIVATED", 20, "pack", bpmnElementType="SUB_PROCESS"),
                 element(3, "ELEMENT_ACTIVATED", 21, "sell", flowScopeKey=20),
                 element(4, "ELEMENT_TERMINATED", 21, "sell", flowScopeKey=20),
-                element(5, "ELEMENT_COMPLETED", 20, "hold"),
+                element(5, "ELEMENT_COMPLETED", 20, "pack", bpmnElementType="SUB_PROCESS"),
             ]
         )
 
@@ -112,11 +112,11 @@ class AnswerContract:
 
         assert [(one.id, one.last, one.ended is not None) for one in found] == [
             ("sell", "ELEMENT_TERMINATED", True),
-            ("hold", "ELEMENT_COMPLETED", True),
+            ("pack", "ELEMENT_COMPLETED", True),
         ]
         assert [(one.kind, one.began) for one in found] == [
             ("SERVICE_TASK", 1003),
-            ("SERVICE_TASK", 1002),
+            ("SUB_PROCESS", 1002),
         ]
 
     def test_an_incident_says_what_is_wrong_until_it_is_resolved(

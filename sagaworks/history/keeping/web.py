@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from loguru import logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from email.message import Message
 
 _CONNECTIONS: Final = 64
@@ -54,6 +54,7 @@ class Answer(NamedTuple):
     status: HTTPStatus
     body: bytes
     kind: str = _JSON
+    more: Mapping[str, str] = {}
 
 
 def in_json(value: object, status: HTTPStatus = HTTPStatus.OK) -> Answer:
@@ -186,6 +187,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("X-Content-Type-Options", "nosniff")
         self.send_header("Content-Type", answer.kind)
         self.send_header("Content-Length", str(len(answer.body)))
+        for name, value in answer.more.items():
+            self.send_header(name, value)
         if self.close_connection:
             self.send_header("Connection", "close")
         self.end_headers()
