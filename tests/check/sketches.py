@@ -143,7 +143,7 @@ def other_modeler(s: Sketch, *, wrong: bool) -> tuple[str, str]:
 def unknown_step(s: Sketch, *, wrong: bool) -> str:
     begun(s)
     s.step("stock.ship_stok" if wrong else "stock.ship_stock", "ship_stock")
-    ended(s, "hold_stock") if wrong else s.end()
+    s.end()
     return "ship_stock"
 
 
@@ -618,6 +618,16 @@ def no_each(s: Sketch, *, wrong: bool) -> str:
         s.undone_by("hold_line", "stock.release_line", headers=header("undo", "all"))
     s.end()
     return "label_parcel"
+
+
+@of_rule
+def each_not_given(s: Sketch, *, wrong: bool) -> str:
+    begun(s)
+    loop = for_each("=lines", "item" if wrong else "line")
+    s.step("stock.hold_line", loop=loop, more=prop("saga.leave", "undo"))
+    s.undone_by("hold_line", "stock.release_line", headers=header("undo", "all"))
+    s.end()
+    return "hold_line"
 
 
 @of_rule

@@ -11,6 +11,7 @@ from sagaworks.service import Service
 
 ROOT = Path(__file__).parents[2]
 PLACE_ORDER = ROOT / "bpmn" / "place_order.bpmn"
+BOOK_TRIP = ROOT / "bpmn" / "book_trip.bpmn"
 
 REFUSED = '<bpmn:errorEventDefinition id="refused_or_overdue_definition" />'
 OVERDUE = 'errorRef="payment_overdue_error" />'
@@ -41,12 +42,12 @@ def others() -> Sequence[Path]:
 def found(
     tmp_path: Path, services: Sequence[Service], others: Sequence[Path]
 ) -> Callable[..., Found]:
-    def found(*changes: tuple[str, str]) -> Found:
-        text = PLACE_ORDER.read_text()
+    def found(*changes: tuple[str, str], saga: Path = PLACE_ORDER) -> Found:
+        text = saga.read_text()
         for old, new in changes:
             assert old in text
             text = text.replace(old, new)
-        spoiled = tmp_path / "place_order.bpmn"
+        spoiled = tmp_path / saga.name
         spoiled.write_text(text)
         told = check([*others, spoiled], services, asked=[spoiled])
         return {(one.rule, one.element) for one in told if one.severity != "info"}
@@ -140,3 +141,29 @@ def test_a_cancellation_after_the_pivot_is_found(found: Callable[..., Found]) ->
 
     assert ("undo-after-pivot", "refused_or_overdue") in cancelled
     assert ("uncaught-refusal", "hold_stock") in cancelled
+
+
+@pytest.mark.parametrize(
+    "old, new, expected",
+    [
+        ('name="saga.leave" value="undo"', 'name="team" value="x"', "leave-undeclared"),
+        ('name="saga.leave" value="undo"', 'name="saga.leave" value="forget"', "saga-property"),
+        ('key="undo" value="all"', 'key="undo" value="one"', "undo-all"),
+        ('correlationKey="=saga_key"', 'correlationKey="=&quot;trips&quot;"', "message-key"),
+        ('correlationKey="=saga_key"', 'correlationKey=""', "message-key"),
+        ('activityRef="hold_seat"', 'activityRef="rent_car"', "path-without-undo"),
+        ('activityRef="arrange_stay"', 'activityRef="rent_car"', "path-without-undo"),
+        ('activityRef="hold_room"', 'activityRef="hold_seat"', "throw-reaches-nothing"),
+        ('attachedToRef="await_confirmation"', 'attachedToRef="hold_room"', "no-deadline"),
+        ('inputElement="traveller"', 'inputElement="person"', "each-not-given"),
+        (
+            'type="hotels.book_room" retries="10"',
+            'type="hotels.book_room" retries="1"',
+            "few-retries",
+        ),
+    ],
+)
+def test_the_mistake_in_the_other_saga_is_found(
+    found: Callable[..., Found], old: str, new: str, expected: str
+) -> None:
+    assert expected in {rule for rule, _ in found((old, new), saga=BOOK_TRIP)}

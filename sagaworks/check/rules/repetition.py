@@ -24,6 +24,36 @@ def no_each(case: Case) -> Iterator[Finding]:
 
 
 @rule(
+    "each-not-given",
+    "error",
+    "A multi-instance step that doesn't get the item it's told apart by",
+    remedy="call the multi-instance's input element as the parameter, or map it in",
+    source="the ledger's identity is business key, step and `each`",
+    needs_code=True,
+)
+def each_not_given(case: Case) -> Iterator[Finding]:
+    """The parameter that `each` names comes from outside: all items look like one run, and halt."""
+    for one in case.tasks:
+        step = case.step(one)
+        around = [one.id, *case.graph.scopes_around(one.id)]
+        bodies = [case.graph.nodes[id_] for id_ in around if id_ in case.graph.nodes]
+        if step is None or step.each is None or all(body.loop is None for body in bodies):
+            continue
+        given = {name for body in bodies for name in _given_by(body)}
+        makers = case.variables.producers.get(step.each, frozenset())
+        inside = any(case.graph.holds(body.id, id_) for body in bodies for id_ in makers)
+        if step.each not in given and not inside:
+            yield case.found(
+                "each-not-given", one, f"`{step.each}` isn't what its items are called"
+            )
+
+
+def _given_by(body: Node) -> set[str]:
+    names = {target for target, _ in body.element.inputs}
+    return names if body.loop is None else names | {body.loop.element, "loopCounter"}
+
+
+@rule(
     "several-tasks",
     "error",
     "Two tasks of one step in a saga",
