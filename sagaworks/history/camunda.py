@@ -75,6 +75,8 @@ class CamundaHistory:
     def elements(self, instance: SagaKey) -> Sequence[Element]:
         """See `History`."""
         found = [*self._inside(instance, str(instance))]
+        if not found:
+            return []
         found.sort(key=lambda one: (one[0].get("endDate") or one[0]["startDate"], one[1]))
         elements = [_element(*one, order) for order, one in enumerate(found, 1)]
         return [*elements, *self._flows(instance, len(found))]

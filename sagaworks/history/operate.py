@@ -72,6 +72,8 @@ class OperateHistory:
         found = [*self._search("flownode-instances", processInstanceKey=instance)]
         found.sort(key=lambda one: (one.get("endDate") or one["startDate"], one["key"]))
         elements = [_element(one, order) for order, one in enumerate(found, 1)]
+        if not found:  # nor are flows: 404 (measured)
+            return []
         flows: Sequence[str] = self._ask("GET", f"process-instances/{instance}/sequence-flows")
         first = len(found) + 1
         return [*elements, *(flow_taken(instance, id_, n) for n, id_ in enumerate(flows, first))]

@@ -31,6 +31,10 @@ class Shop:
         """Complete one job, whosever it is."""
         return self._ask(_sell)
 
+    def halt(self) -> JobKey:
+        """Fail one job for good."""
+        return self._ask(_halt)
+
     def _ask(self, what: Callable[[Gateway], Awaitable[Any]]) -> Any:
         async def ask() -> Any:
             async with connect(self._settings) as gateway:
@@ -40,12 +44,24 @@ class Shop:
 
 
 async def _sell(gateway: Gateway) -> JobKey:
+    job = await _take(gateway)
+    done = pb.CompleteJobRequest(jobKey=job.key, variables=json.dumps({"sold": True}))
+    await gateway.stub.CompleteJob(done, timeout=10)
+    return JobKey(job.key)
+
+
+async def _halt(gateway: Gateway) -> JobKey:
+    job = await _take(gateway)
+    failed = pb.FailJobRequest(jobKey=job.key, retries=0, errorMessage="the till is broken")
+    await gateway.stub.FailJob(failed, timeout=10)
+    return JobKey(job.key)
+
+
+async def _take(gateway: Gateway) -> Any:
     request = pb.ActivateJobsRequest(
         type="shop.sell", worker="shop", timeout=60_000, maxJobsToActivate=1, requestTimeout=10_000
     )
     async for answer in gateway.stub.ActivateJobs(request, timeout=20):
         for job in answer.jobs:
-            done = pb.CompleteJobRequest(jobKey=job.key, variables=json.dumps({"sold": True}))
-            await gateway.stub.CompleteJob(done, timeout=10)
-            return JobKey(job.key)
+            return job
     raise AssertionError("no job came")

@@ -69,6 +69,17 @@ def test_a_saga_is_told_as_operate_knows_it(shop: Shop, history: History) -> Non
     assert history.diagram(key) == DIAGRAM.read_bytes()
 
 
+def test_an_incident_stands_at_its_element(shop: Shop, history: History) -> None:
+    key = shop.order(f"order-{uuid.uuid4()}")
+    job = shop.halt()
+
+    (found,) = eventually(lambda: history.incidents(key))
+
+    assert (found.kind, found.job, found.resolved) == ("JOB_NO_RETRIES", job, False)
+    assert found.message == "the till is broken"
+    assert eventually(lambda: [one.element for one in history.incidents(key)] == ["sell_it"])
+
+
 def test_what_nobody_knows_is_none(history: History) -> None:
     assert history.instance(1) is None
     assert [*history.instances("nobody"), *history.elements(1), *history.incidents(1)] == []
