@@ -20,6 +20,11 @@ def draw(
 ) -> None:
     """Draw a diagram as the Modeler lays it out; a PNG is made by Chromium, if it's there."""
     from sagaworks.cli.pictures import write_picture
+    from sagaworks.errors import ContractError
     from sagaworks.picture import draw as drawn
 
-    write_picture(drawn(diagram), output, scale=scale)
+    svg = drawn(diagram)
+    if "data-element-id" not in svg:
+        remedy = "it says what follows what, but not where; draw it in the Modeler, and save it"
+        raise ContractError(f"{diagram}: has no layout: {remedy}")
+    write_picture(svg, output, scale=scale)

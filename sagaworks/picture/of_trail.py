@@ -43,7 +43,24 @@ def of_history(history: History, key: str, entries: Sequence[Entry]) -> str | No
     content = history.diagram(instance.key)
     if content is None:
         return None
-    return _painted(history, instance, content, entries)
+    return of_instance(history, instance, content, entries)
+
+
+def of_instance(
+    history: History, instance: Instance, content: bytes, entries: Sequence[Entry] = ()
+) -> str:
+    """Return the picture of a process instance on its diagram, whose text is `content`.
+
+    Raises:
+        ContractError: that is no diagram.
+        HistoryUnavailable: it can't be asked.
+    """
+    file = Path(f"{instance.process}.bpmn")
+    way = read_way(Known.of(history, instance), read_diagram(file, content))
+    marks = paint_way(way)
+    for id_ in in_doubt(entries):
+        marks[id_] = Mark("in_doubt", marks[id_].label if id_ in marks else None)
+    return draw(file, marks, content=content, legend=_legend(way.title, marks))
 
 
 def of_ledgers(files: Iterable[Path], key: str, entries: Sequence[Entry]) -> str:
@@ -57,15 +74,6 @@ def of_ledgers(files: Iterable[Path], key: str, entries: Sequence[Entry]) -> str
     if not marks:
         raise NoPictureError(f"{key}: nobody has done anything yet: there is no way to paint")
     return draw(diagram.path, marks, legend=_legend(f"{key}, as its services tell it", marks))
-
-
-def _painted(history: History, instance: Instance, content: bytes, entries: Sequence[Entry]) -> str:
-    file = Path(f"{instance.process}.bpmn")
-    way = read_way(Known.of(history, instance), read_diagram(file, content))
-    marks = paint_way(way)
-    for id_ in in_doubt(entries):
-        marks[id_] = Mark("in_doubt", marks[id_].label if id_ in marks else None)
-    return draw(file, marks, content=content, legend=_legend(way.title, marks))
 
 
 def _legend(title: str, marks: Marks) -> Legend:

@@ -4,49 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sagaworks.picture import Mark, Marks, State, draw
+from sagaworks.picture import draw
+from sagaworks.picture.of_trail import of_instance
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from sagaworks.history import Element, History
-    from sagaworks.testing.saga import Fate, Passage, RunningSaga
-
-_STATES: dict[Fate, State] = {
-    "done": "done",
-    "refused": "refused",
-    "taken away": "taken_away",
-    "waiting": "waiting",
-    "retrying": "waiting",
-    "incident": "stuck",
-}
-
-
-def paint(saga: RunningSaga, history: History) -> Marks:
-    """Return the marks: what was passed, and each task numbered in the order of the trail."""
-    passed = {one.id: _mark(one) for one in history.elements(saga.key)}
-    tasks: dict[str, Mark] = {}
-    undone: dict[str, Mark] = {}
-    for number, passage in enumerate(saga.trail_so_far, 1):
-        tasks[passage.element] = Mark(_state(passage), f"{number} {passage.code}".strip())
-        if passage.undoes and passage.fate == "done":
-            undone[passage.undoes] = Mark("undone", tasks.get(passage.undoes, Mark("done")).label)
-    return {**passed, **tasks, **undone}
+    from sagaworks.history import History
+    from sagaworks.testing.saga import RunningSaga
 
 
 def draw_to(file: Path, saga: RunningSaga, history: History, diagram: str) -> Path:
     """Draw the picture into `file`, beside it the diagram; return the picture's path."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    source = file.with_suffix(".bpmn")
-    source.write_text(diagram, encoding="utf-8")
-    file.write_text(draw(source, paint(saga, history)), encoding="utf-8")
+    file.with_suffix(".bpmn").write_text(diagram, encoding="utf-8")
+    instance = history.instance(saga.key)
+    if instance is None:  # its first record is on its way
+        picture = draw(file.with_suffix(".bpmn"))
+    else:
+        picture = of_instance(history, instance, diagram.encode())
+    file.write_text(picture, encoding="utf-8")
     return file
-
-
-def _mark(element: Element) -> Mark:
-    is_over = element.ended is not None or element.kind == "SEQUENCE_FLOW"
-    return Mark("done" if is_over else "waiting")
-
-
-def _state(passage: Passage) -> State:
-    return "undone" if passage.undoes and passage.fate == "done" else _STATES[passage.fate]

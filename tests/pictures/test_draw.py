@@ -275,6 +275,15 @@ def test_without_chromium_a_png_is_refused_with_a_remedy(command: Run, tmp_path:
     assert not (tmp_path / "a.png").exists()
 
 
+def test_a_diagram_without_a_layout_is_refused_with_a_remedy(command: Run, tmp_path: Path) -> None:
+    head, _, _ = PLACE_ORDER.read_text().partition("<bpmndi:BPMNDiagram")
+    (tmp_path / "bare.bpmn").write_text(f"{head}</bpmn:definitions>")
+    ran = command("draw", "bare.bpmn")
+
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("sagaworks: bare.bpmn: has no layout: ")
+
+
 @pytest.mark.parametrize(
     "arguments, code, complaint",
     [

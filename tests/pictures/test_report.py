@@ -271,35 +271,42 @@ def contrast(one: str, other: str) -> float:
     return (lighter + 0.05) / (darker + 0.05)
 
 
-def test_ten_thousand_sagas_are_small_found_at_once_and_scroll_smoothly(show: Show) -> None:
-    """The times are generous: other people's work runs on the machine, too."""
+def busy_seconds(page: Page) -> float:
+    """How long the page's own thread has worked, in time of the processor: others don't count."""
+    metrics = page.call("Performance.getMetrics")["metrics"]
+    return next(one["value"] for one in metrics if one["name"] == "TaskDuration")
+
+
+def test_ten_thousand_sagas_are_small_open_at_once_scroll_smoothly_and_are_found(
+    browser: Page, show: Show
+) -> None:
+    """Smoothly: each of sixty pictures a second has 16 ms."""
     many = crowd(10_000)
     assert len(page(many, "Saga report").encode()) < LARGEST
+    browser.call("Performance.enable", timeDomain="threadTicks")
     shown = show(many)
+    assert busy_seconds(shown) < 3
+    assert len(texts(shown, ".saga")) < 60
 
-    ready = int(shown.ask("document.documentElement.dataset.ready"))
-    rows = len(texts(shown, ".saga"))
-    frames, found = shown.ask(
-        f"""(async () => {{
-        const list = document.getElementById('list'); const frames = [];
-        for (let at = 0; at < 30; at += 1) {{
-          const began = performance.now();
-          list.scrollTop = at * 14000; list.dispatchEvent(new Event('scroll'));
+    before = busy_seconds(shown)
+    shown.ask(
+        """(async () => { const list = document.getElementById('list');
+        for (let at = 0; at < 60; at += 1) {
+          list.scrollTop = at * 7000;
           await new Promise(requestAnimationFrame);
-          frames.push(performance.now() - began);
-        }}
-        const search = document.getElementById('search'); const began = performance.now();
+        } })()"""
+    )
+    assert (busy_seconds(shown) - before) / 60 < 0.016
+
+    before = busy_seconds(shown)
+    shown.ask(
+        f"""(async () => {{ const search = document.getElementById('search');
         search.value = 'no_carrier'; search.dispatchEvent(new Event('input'));
         const summary = document.getElementById('summary');
         while (!/ 5\\d\\d shown/.test(summary.textContent)) await {SETTLED};
-        return [frames.sort((a, b) => a - b), performance.now() - began];
-    }})()"""
+        await {SETTLED}; }})()"""
     )
-
-    assert rows < 60
-    assert ready < 5000
-    assert frames[len(frames) // 2] < 100
-    assert found < 2000
+    assert busy_seconds(shown) - before < 0.3
 
 
 def test_it_asks_nobody_for_anything(browser: Page, show: Show) -> None:
