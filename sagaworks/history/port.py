@@ -1,7 +1,7 @@
 """The port to the engine's history, whatever keeps it."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 from sagaworks.errors import SagaworksError
 from sagaworks.history.values import Element, Incident, Instance, Job, Undoing
@@ -10,6 +10,14 @@ from sagaworks.saga import ElementKey, JobKey, SagaKey
 
 class HistoryUnavailable(SagaworksError):
     """History can't be asked now: nothing is known, and nothing may be concluded."""
+
+
+@runtime_checkable
+class AnswersMany(Protocol):
+    """What some histories can beside: answer for many instances in one go."""
+
+    def instances_of(self, keys: Sequence[SagaKey]) -> Mapping[SagaKey, Instance]:
+        """Return those of the process instances that are known, by their keys."""
 
 
 class History(Protocol):
@@ -52,3 +60,15 @@ class History(Protocol):
 
     def diagram(self, instance: SagaKey) -> bytes | None:
         """Return the BPMN XML, as it was deployed, of a process instance's definition."""
+
+
+def instances_of(history: History, keys: Sequence[SagaKey]) -> Mapping[SagaKey, Instance]:
+    """Return those of the process instances that are known, in one question where that can be.
+
+    Raises:
+        HistoryUnavailable: as each question of `History`.
+    """
+    if isinstance(history, AnswersMany):
+        return history.instances_of(keys)
+    found = {key: history.instance(key) for key in keys}
+    return {key: one for key, one in found.items() if one is not None}

@@ -12,7 +12,7 @@ from sagaworks.history.values import Element, Incident, Instance, Job, Undoing
 from sagaworks.history.wire import Value, read
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from sagaworks.saga import ElementKey, JobKey, SagaKey
 
@@ -47,6 +47,12 @@ class HttpHistory:
     def instances(self, business_key: str) -> Sequence[Instance]:
         """See `History`."""
         return self._many(Instance, "instances", business_key=business_key)
+
+    def instances_of(self, keys: Sequence[SagaKey]) -> Mapping[SagaKey, Instance]:
+        """See `AnswersMany`."""
+        asked = ",".join(f"{key:d}" for key in dict.fromkeys(keys))
+        found = self._many(Instance, "instances", keys=asked) if asked else []
+        return {one.key: one for one in found}
 
     def jobs(self, instance: SagaKey) -> Sequence[Job]:
         """See `History`."""

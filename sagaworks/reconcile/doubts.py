@@ -112,7 +112,7 @@ def withdraw(connection: Connection, tenant: str, execution: int) -> bool:
         return False
     statements.begin_undo(connection, execution, WITHDRAWN)
     # The sweep comes to it, ended or not.
-    mark_ended(connection, tenant, key, None)
+    mark_ended(connection, tenant, [key], None)
     return True
 
 

@@ -12,8 +12,6 @@ from sagaworks.saga import SagaKey
 
 _STILL_OPEN: Final = ledger.c.state.in_((State.OPEN, State.INTENT))
 
-_OUR_SAGA: Final = (saga.c.tenant == bindparam("tenant"), saga.c.saga_key == bindparam("key"))
-
 
 @dataclass(frozen=True, slots=True)
 class Effect:
@@ -80,13 +78,15 @@ _ENDED_BEFORE: Final = (
     .where(
         saga.c.ended_in < bindparam("life"),
         saga.c.tenant == bindparam("tenant"),
-        saga.c.saga_key > bindparam("after"),
     )
-    .order_by(saga.c.saga_key)
     .limit(bindparam("portion"))
 )
 
-_OWNER: Final = select(saga.c.process_instance).where(*_OUR_SAGA)
+_OWNERS: Final = select(saga.c.saga_key, saga.c.process_instance).where(
+    saga.c.tenant == bindparam("tenant"),
+    saga.c.saga_key.in_(bindparam("keys", expanding=True)),
+    saga.c.process_instance.is_not(None),
+)
 
 _EFFECTS: Final = (
     select(
@@ -100,7 +100,7 @@ _EFFECTS: Final = (
     .select_from(ledger.outerjoin(doubt, doubt.c.execution == ledger.c.id))
     .where(
         ledger.c.tenant == bindparam("tenant"),
-        ledger.c.saga_key == bindparam("key"),
+        ledger.c.saga_key.in_(bindparam("keys", expanding=True)),
         _STILL_OPEN,
     )
     .order_by(ledger.c.id.desc())
@@ -108,7 +108,10 @@ _EFFECTS: Final = (
 
 _END: Final = (
     update(saga)
-    .where(saga.c.tenant == bindparam("of_tenant"), saga.c.saga_key == bindparam("key"))
+    .where(
+        saga.c.tenant == bindparam("of_tenant"),
+        saga.c.saga_key.in_(bindparam("keys", expanding=True)),
+    )
     .values(ended_in=bindparam("life"))
 )
 
@@ -130,27 +133,28 @@ def not_ended(
 
 
 def ended_before(
-    connection: Connection, tenant: str, after: str, life: int, portion: int
+    connection: Connection, tenant: str, life: int, portion: int
 ) -> list[tuple[str, SagaKey]]:
-    """Return sagas that have ended in an earlier life of the engine; those after a key."""
-    asked = {"tenant": tenant, "after": after, "life": life, "portion": portion}
+    """Return sagas that have ended in an earlier life of the engine."""
+    asked = {"tenant": tenant, "life": life, "portion": portion}
     found = connection.execute(_ENDED_BEFORE, asked)
     return [(row[0], SagaKey(row[1])) for row in found]
 
 
-def open_saga(connection: Connection, tenant: str, key: str) -> OpenSaga | None:
-    """Return a saga with its open rows; None while it has no process instance."""
-    ours = {"tenant": tenant, "key": key}
-    owner = connection.execute(_OWNER, ours).scalar()
-    if owner is None:
-        return None
-    effects = [_effect(row) for row in connection.execute(_EFFECTS, ours)]
-    return OpenSaga(key, SagaKey(owner), effects)
+def open_sagas(connection: Connection, tenant: str, keys: Sequence[str]) -> list[OpenSaga]:
+    """Return sagas with their open rows; less those that have no process instance yet."""
+    asked = {"tenant": tenant, "keys": keys}
+    effects: dict[str, list[Effect]] = {}
+    for row in connection.execute(_EFFECTS, asked):
+        effect = _effect(row)
+        effects.setdefault(effect.saga_key, []).append(effect)
+    owners = {row[0]: SagaKey(row[1]) for row in connection.execute(_OWNERS, asked)}
+    return [OpenSaga(key, owners[key], effects.get(key, [])) for key in keys if key in owners]
 
 
-def mark_ended(connection: Connection, tenant: str, key: str, life: int | None) -> None:
-    """Note in which life of the engine a saga has ended, or None that it's alive again."""
-    connection.execute(_END, {"of_tenant": tenant, "key": key, "life": life})
+def mark_ended(connection: Connection, tenant: str, keys: Sequence[str], life: int | None) -> None:
+    """Note in which life of the engine sagas have ended, or None that they're alive again."""
+    connection.execute(_END, {"of_tenant": tenant, "keys": keys, "life": life})
 
 
 def _effect(row: Row[tuple[object, ...]]) -> Effect:

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Final
 
 from sagaworks.history import Element, History, Instance, Job
-from sagaworks.history.deployed import UNDO, Deployed, read_deployed
+from sagaworks.history.deployed import Deployed, read_deployed
 from sagaworks.reconcile.effects import Effect
 from sagaworks.saga import ElementKey, JobKey, SagaKey
 
@@ -19,29 +19,80 @@ ENDED: Final = "ELEMENT_COMPLETED"
 UNDECLARED: Final = ""
 
 
+class Diagrams:
+    """Deployed diagrams, each asked for once: they are many times larger than what else is asked.
+
+    A definition's key is a stranger's in another life of the engine.
+    """
+
+    def __init__(self, history: History) -> None:
+        """Ask nothing yet."""
+        self._history = history
+        self._life = 1
+        self._read: dict[int, Deployed] = {}
+
+    @property
+    def is_first_life(self) -> bool:
+        """Whether the engine was never restored, as far as history knows."""
+        return self._life == 1
+
+    def begin(self, life: int) -> None:
+        """Forget what was read in another life."""
+        if life != self._life:
+            self._read.clear()
+        self._life = life
+
+    def of(self, instance: Instance) -> Deployed:
+        """Return an instance's diagram; one that says nothing where history has none.
+
+        Raises:
+            ContractError: it can't be read.
+        """
+        found = self._read.get(instance.definition)
+        if found is None:
+            xml = self._history.diagram(instance.key)
+            if xml is None:
+                return _UNKNOWN
+            found = self._read[instance.definition] = read_deployed(xml)
+        return found
+
+
+_UNKNOWN: Final = Deployed(frozenset(), {}, frozenset(), {})
+
+
 class Evidence:
     """What history shows of one saga's rows.
 
     Args:
         saga_key: the business key.
+        instances: those known already.
         job_types: which types of jobs carry out a step, by the step's name in the ledger.
     """
 
     def __init__(
-        self, history: History, saga_key: str, job_types: Mapping[str, frozenset[str]]
+        self,
+        history: History,
+        diagrams: Diagrams,
+        saga_key: str,
+        instances: Mapping[SagaKey, Instance],
+        job_types: Mapping[str, frozenset[str]],
     ) -> None:
         """Ask nothing yet."""
         self._saga_key = saga_key
         self._job_types = job_types
         self._history = history
-        self._instance = cache(history.instance)
+        self._diagrams = diagrams
+        self._instances = instances
         self._elements = cache(self._all_elements)
-        self._deployed = cache(self._read)
 
     def instance(self, key: SagaKey) -> Instance | None:
         """Return a process instance of this saga, if it's known in the engine's present life."""
-        found = self._instance(key)
+        found = self._instances.get(key)
         return found if found and found.business_key == self._saga_key else None
+
+    def mark_holds(self, effect: Effect) -> bool:
+        """Whether the engine counts what it was heard to count: one that was restored may not."""
+        return effect.counted and self._diagrams.is_first_life
 
     def job(self, effect: Effect) -> Job | None:
         """Return the row's own job, the last that has it."""
@@ -59,17 +110,17 @@ class Evidence:
 
     def pivot_done(self, instance: Instance) -> bool:
         """Whether the saga's pivot is done, by the deployed diagram."""
-        pivots = self._deployed(instance.key).pivots
+        pivots = self._diagrams.of(instance).pivots
         if not pivots:
             return False
         elements = self._elements(instance.key).values()
         return any(one.id in pivots and one.last == ENDED for one in elements)
 
-    def is_nested(self, effect: Effect) -> bool:
+    def is_nested(self, effect: Effect, instance: Instance) -> bool:
         """Whether the step stands where something can be terminated around it."""
-        return effect.element in self._deployed(effect.entry.process_instance).nested
+        return effect.element in self._diagrams.of(instance).nested
 
-    def left(self, effect: Effect, job: Job) -> str | None:
+    def left(self, job: Job, instance: Instance) -> str | None:
         """Return what is declared on what was terminated around the step; None if nothing was."""
         elements = self._elements(job.instance)
         outermost, inner = None, elements.get(job.element_instance)
@@ -77,14 +128,10 @@ class Evidence:
             outermost, inner = around if around.last == TERMINATED else outermost, around
         if outermost is None:
             return None
-        return self._deployed(effect.entry.process_instance).leave.get(outermost.id, UNDECLARED)
+        return self._diagrams.of(instance).leave.get(outermost.id, UNDECLARED)
 
     def _all_elements(self, instance: SagaKey) -> dict[ElementKey, Element]:
         return {one.key: one for one in self._history.elements(instance)}
 
-    def _read(self, instance: SagaKey) -> Deployed:
-        xml = self._history.diagram(instance)
-        return read_deployed(xml) if xml else Deployed(frozenset(), {}, frozenset(), {})
 
-
-__all__ = ["ENDED", "TERMINATED", "UNDECLARED", "UNDO", "Evidence"]
+__all__ = ["ENDED", "TERMINATED", "UNDECLARED", "Diagrams", "Evidence"]

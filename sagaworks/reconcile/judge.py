@@ -75,14 +75,16 @@ def judge(effect: Effect, evidence: Evidence) -> Verdict:
     if entry.undone_by is not None:
         # Whoever begins an undo must end it, also after the pivot: docs/decisions/0033.
         return Verdict(Act.UNDO) if evidence.undo_is_over(effect) else _GOES_ON
-    is_plain = effect.counted and instance.last != TERMINATED
-    if is_plain and not evidence.is_nested(effect):
+    is_plain = evidence.mark_holds(effect) and instance.last != TERMINATED
+    if is_plain and not evidence.is_nested(effect, instance):
         return _SETTLED if instance.last == ENDED else _GOES_ON
     return _by_its_job(effect, instance, evidence)
 
 
 def _by_its_job(effect: Effect, instance: Instance, evidence: Evidence) -> Verdict:
     job = evidence.job(effect)
+    if job is None and effect.counted and instance.last == ENDED:
+        return _SETTLED
     if job is None:
         why = f"the engine's history has no record of job {effect.entry.job}"
         return Verdict(Act.LIST, why)
@@ -97,7 +99,7 @@ def _by_its_job(effect: Effect, instance: Instance, evidence: Evidence) -> Verdi
 
 
 def _completed(effect: Effect, job: Job, instance: Instance, evidence: Evidence) -> Verdict:
-    left = evidence.left(effect, job) if evidence.is_nested(effect) else None
+    left = evidence.left(job, instance) if evidence.is_nested(effect, instance) else None
     if left == UNDO:
         return _withdrawn(instance, evidence, "what it stood in was terminated")
     if left not in {None, KEEP}:

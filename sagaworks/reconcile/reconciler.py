@@ -3,7 +3,7 @@
 import asyncio
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -13,16 +13,18 @@ from loguru import logger
 from sqlalchemy.exc import SQLAlchemyError
 
 from sagaworks.errors import SagaworksError
-from sagaworks.history import History, HistoryUnavailable
+from sagaworks.history import History, HistoryUnavailable, Instance
+from sagaworks.history.port import instances_of
 from sagaworks.ledger.faults import CommitUnknownError, reason_of
 from sagaworks.ledger.points import Point, reached
 from sagaworks.ledger.rows import WITHDRAWN
 from sagaworks.ledger.store import Store
 from sagaworks.reconcile import effects
 from sagaworks.reconcile.effects import Effect, OpenSaga
-from sagaworks.reconcile.evidence import ENDED, TERMINATED, Evidence
+from sagaworks.reconcile.evidence import ENDED, TERMINATED, Diagrams, Evidence
 from sagaworks.reconcile.judge import Act, Kind, Verdict, judge
 from sagaworks.reconcile.settling import Settling
+from sagaworks.saga import SagaKey
 
 _NO_HISTORY: Final = "no history is configured, so it isn't known whether the engine counts it"
 
@@ -71,12 +73,12 @@ class Reconciler:
         self._store = store
         self._settling = settling
         self._history = history
+        self._diagrams = Diagrams(history) if history else None
         self._tenant = tenant
         self._rhythm = rhythm or Rhythm()
         self._stopped = threading.Event()
         self._row = 0
         self._saga = ""
-        self._ended = ""
         self._said = ""
 
     async def keep_sweeping(self) -> None:
@@ -100,11 +102,9 @@ class Reconciler:
         """Look at one portion of sagas; return how many. It never raises for the world's sake."""
         looked_at = 0
         try:
-            for key in self._portion():
-                if self._stopped.is_set():
-                    break
-                self._settle_safely(key)
-                looked_at += 1
+            keys = self._portion()
+            looked_at = len(keys)
+            self.settle(*keys)
         except HistoryUnavailable as error:
             self._say(f"history can't be asked now: {error}")
         except (SQLAlchemyError, CommitUnknownError) as error:
@@ -113,28 +113,57 @@ class Reconciler:
             self._said = ""
         return looked_at
 
-    def _settle_safely(self, key: str) -> None:
-        try:
-            self.settle(key)
-        except (HistoryUnavailable, SQLAlchemyError, CommitUnknownError):
-            raise
-        except Exception as error:  # noqa: BLE001  one saga must not keep the others from being settled
-            logger.opt(exception=error).error("saga {}: {}", key, type(error).__name__)
-
-    def settle(self, key: str) -> None:
-        """Look at one saga's open rows, newest first, and do what history shows.
+    def settle(self, *keys: str) -> None:
+        """Look at sagas' open rows, newest first, and do what history shows.
 
         Raises:
             HistoryUnavailable, SQLAlchemyError: the next sweep tries again.
         """
-        with self._store.reading() as connection:
-            saga = effects.open_saga(connection, self._tenant, key)
-        if saga is None or any(one.age < self._rhythm.patience for one in saga.effects):
+        if not keys:
             return
-        evidence = Evidence(self._history, key, self._settling.job_types) if self._history else None
+        with self._store.reading() as connection:
+            found = effects.open_sagas(connection, self._tenant, keys)
+        patience = self._rhythm.patience
+        sagas = [one for one in found if all(row.age >= patience for row in one.effects)]
+        instances = self._instances(sagas)
+        ended = [one.key for one in sagas if self._settle_safely(one, instances)]
+        if ended and self._history:
+            with self._store.writing() as connection:
+                effects.mark_ended(connection, self._tenant, ended, self._history.life())
+                reached(Point.COMMIT)
+
+    def _instances(self, sagas: Sequence[OpenSaga]) -> Mapping[SagaKey, Instance]:
+        """Ask for all their process instances at once."""
+        if self._history is None or not sagas:
+            return {}
+        owners = [saga.process_instance for saga in sagas]
+        of_rows = [row.entry.process_instance for saga in sagas for row in saga.effects]
+        reached(Point.ASK)
+        return instances_of(self._history, [*dict.fromkeys([*owners, *of_rows])])
+
+    def _settle_safely(self, saga: OpenSaga, instances: Mapping[SagaKey, Instance]) -> bool:
+        """Settle a saga's rows; return whether it has ended, and nothing is left."""
+        if self._stopped.is_set():
+            return False
+        try:
+            return self._settle_all(saga, instances)
+        except (HistoryUnavailable, SQLAlchemyError, CommitUnknownError):
+            raise
+        except Exception as error:  # noqa: BLE001  one saga must not keep the others from being settled
+            logger.opt(exception=error).error("saga {}: {}", saga.key, type(error).__name__)
+            return False
+
+    def _settle_all(self, saga: OpenSaga, instances: Mapping[SagaKey, Instance]) -> bool:
+        evidence = self._evidence(saga.key, instances)
         left = [one for one in saga.effects if not self._settle(one, evidence)]
-        if not left and evidence:
-            self._mark_ended(saga, evidence)
+        instance = evidence.instance(saga.process_instance) if evidence else None
+        return not left and instance is not None and instance.last in {ENDED, TERMINATED}
+
+    def _evidence(self, key: str, instances: Mapping[SagaKey, Instance]) -> Evidence | None:
+        if self._history is None or self._diagrams is None:
+            return None
+        types = self._settling.job_types
+        return Evidence(self._history, self._diagrams, key, instances, types)
 
     def _settle(self, effect: Effect, evidence: Evidence | None) -> bool:
         with logger.contextualize(saga=effect.saga_key, step=effect.entry.step):
@@ -148,7 +177,6 @@ class Reconciler:
         if evidence is None:
             is_recorded = effect.entry.undone_by == WITHDRAWN
             return Verdict(Act.UNDO) if is_recorded else _without_history(effect)
-        reached(Point.ASK, effect.entry.job)
         try:
             return judge(effect, evidence)
         except HistoryUnavailable:
@@ -156,14 +184,6 @@ class Reconciler:
         except SagaworksError as error:
             # A deployed diagram that can't be read, for example.
             return Verdict(Act.LIST, str(error))
-
-    def _mark_ended(self, saga: OpenSaga, evidence: Evidence) -> None:
-        instance = evidence.instance(saga.process_instance)
-        if instance is None or instance.last not in {ENDED, TERMINATED} or not self._history:
-            return
-        with self._store.writing() as connection:
-            effects.mark_ended(connection, self._tenant, saga.key, self._history.life())
-            reached(Point.COMMIT)
 
     def _portion(self) -> list[str]:
         """Return the sagas to look at next: rows in doubt first, then sagas in turn."""
@@ -182,25 +202,29 @@ class Reconciler:
         self._saga = sagas[-1] if len(sagas) == rhythm.portion else ""
         return [*dict.fromkeys([*(key for _, key in rows), *sagas, *self._alive_again()])]
 
-    def _alive_again(self) -> Iterator[str]:
-        """Yield sagas that ended in an earlier life of the engine, and haven't in this one.
+    def _alive_again(self) -> Sequence[str]:
+        """Return sagas that ended in an earlier life of the engine, and haven't in this one.
 
         Those that it doesn't know are over, and stay so.
         """
-        if self._history is None or (life := self._history.life()) == 1:
-            return
+        if self._history is None or self._diagrams is None:
+            return ()
+        life = self._history.life()
+        self._diagrams.begin(life)
+        if life == 1:
+            return ()
         portion = self._rhythm.portion
         with self._store.reading() as connection:
-            found = effects.ended_before(connection, self._tenant, self._ended, life, portion)
-        for key, instance in found:
-            known = self._history.instance(instance)
-            lives = known and known.business_key == key and known.last != ENDED
-            with self._store.writing() as connection:
-                ended_in = None if lives else life
-                effects.mark_ended(connection, self._tenant, key, ended_in)
-                reached(Point.COMMIT)
-            if lives:
-                yield key
+            found = dict(effects.ended_before(connection, self._tenant, life, portion))
+        if not found:
+            return ()
+        known = instances_of(self._history, [*found.values()])
+        alive = [key for key, instance in found.items() if _is_alive(known.get(instance), key)]
+        with self._store.writing() as connection:
+            effects.mark_ended(connection, self._tenant, [*found], life)
+            effects.mark_ended(connection, self._tenant, alive, None)
+            reached(Point.COMMIT)
+        return alive
 
     def _pause(self, *, more: bool) -> float:
         whole = self._rhythm.pause / 4 if more else self._rhythm.pause
@@ -210,6 +234,10 @@ class Reconciler:
         if why != self._said:
             logger.warning("{}", why)
         self._said = why
+
+
+def _is_alive(instance: Instance | None, key: str) -> bool:
+    return instance is not None and instance.business_key == key and instance.last != ENDED
 
 
 def _without_history(effect: Effect) -> Verdict:

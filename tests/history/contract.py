@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable
 
 from sagaworks.history import BrowsableHistory, History, Known
+from sagaworks.history.port import instances_of
+from sagaworks.saga import SagaKey
 from tests.history.recorded import (
     DEFINITION,
     ORDER,
@@ -84,6 +86,23 @@ class AnswerContract:
             (OTHER, "order/42 ä"),
         ]
         assert history.instances("order/42") == []
+
+    def test_many_instances_are_found_in_one_question(self, take: Take, history: History) -> None:
+        take(
+            [
+                variable(1, "saga_key", "order-42"),
+                process(2, "ELEMENT_ACTIVATED"),
+                process(3, "ELEMENT_ACTIVATED", OTHER),
+                job(4, "CREATED"),
+            ]
+        )
+
+        found = instances_of(history, [SagaKey(ORDER), SagaKey(OTHER), SagaKey(99)])
+
+        assert {key: one.business_key for key, one in found.items()} == {
+            ORDER: "order-42",
+            OTHER: None,
+        }
 
     def test_the_jobs_of_a_saga_come_as_they_were_created(
         self, take: Take, history: History

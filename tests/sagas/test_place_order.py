@@ -1,5 +1,7 @@
 """place_order on the embedded engine and on the broker, with every fate that an order can meet."""
 
+import time
+from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -11,8 +13,11 @@ from demo.placing import PROCESS
 from models.inventory import Stock
 from models.payments import Card
 from sagaworks import Refusal, SagaworksError, start_saga
+from sagaworks.ledger.points import Point, hooked
+from sagaworks.saga import JobKey
 from sagaworks.start import Started
 from sagaworks.testing import Zeebe
+from sagaworks.testing.saga import RunningSaga
 from workers.inventory import inventory
 from workers.orders import orders
 from workers.payments import payments
@@ -189,9 +194,50 @@ def test_variables_that_no_step_can_read_are_an_incident_that_names_them(
     shop.run(PROCESS, **{**ORDER, **changes}).assert_incident(complaint)
 
 
-def test_an_order_that_an_operator_cancels_is_cancelled(shop: Zeebe) -> None:
+def test_an_order_that_an_operator_cancels_leaves_nothing_behind(shop: Zeebe) -> None:
     saga = shop.run(PROCESS, **SLOW).wait_for("charge_card")
 
     shop.cancel(saga)
 
     assert saga.outcome == "cancelled"
+    assert_in_the_end(lambda: lamps(shop) == (10, 0, 0))
+    assert_in_the_end(lambda: undone(saga) == {"accept_order", "hold_stock"})
+
+
+def test_a_card_that_is_charged_as_its_time_runs_out_is_refunded(stocked: Zeebe) -> None:
+    """The timer takes the job away while its worker commits."""
+    taken: list[JobKey] = []
+
+    def wait_for_the_timer(point: Point, job: JobKey | None) -> None:
+        if point is not Point.COMMIT or job is None:
+            return
+        known = stocked.feed.wait_for(lambda: stocked.history.job(job), 30)
+        if known and known.element == "charge_card":
+            taken.append(job)
+            stocked.feed.wait_for(lambda: is_taken_away(job), 30)
+
+    def is_taken_away(job: JobKey) -> bool:
+        known = stocked.history.job(job)
+        return known is not None and known.last == "CANCELED"
+
+    with hooked(wait_for_the_timer):
+        stocked.work(orders, inventory, payments, shipping)
+        saga = stocked.run(PROCESS, **{**ORDER, "pay_within": "PT3S"})
+        saga.assert_undone("hold_stock", "accept_order")
+
+    assert len({*taken}) == 1
+    assert_in_the_end(lambda: "charge_card" in undone(saga))
+    with stocked.session(payments) as session:
+        assert session.get_one(Card, "card-01").balance == Decimal(100)
+
+
+def undone(saga: RunningSaga) -> set[str]:
+    return {str(entry["step"]) for entry in saga.ledger if entry["event"] == "undone"}
+
+
+def assert_in_the_end(holds: Callable[[], bool]) -> None:
+    """The reconciler's work has no record to wait for: it's looked at again and again."""
+    end = time.monotonic() + 30
+    while not holds() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert holds()

@@ -660,6 +660,18 @@ class SettleContract:
 
         assert world.available == 3
 
+    def test_a_mark_of_an_earlier_life_is_void(self, world: World, settled: Settled) -> None:
+        settled.hold()
+        settled.sweep()
+        settled.engine.restored()
+        settled.engine.saga(ORDER, 1)
+        settled.engine.job(hold_stock, "CREATED", job=11)
+        settled.engine.job(hold_stock, "CANCELED", job=11)
+
+        settled.sweep()
+
+        assert world.available == 3
+
     # What the table asks history.
 
     def test_of_several_open_effects_history_says_which_is_undone(

@@ -21,10 +21,11 @@ from sagaworks.history.wire import written
 from sagaworks.loopback import is_loopback, reachable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from sagaworks.history.keeping.store import KeptHistory
     from sagaworks.history.keeping.web import Request
+    from sagaworks.history.values import Instance
 
 _LONGEST_KEY: Final = 20
 """Digits of an engine's key."""
@@ -146,8 +147,7 @@ def _found(history: KeptHistory, path: str, query: str) -> object:
         case ["life"]:
             return history.life()
         case ["instances"]:
-            business_key = parse_qs(query, keep_blank_values=True)["business_key"][0]
-            return [written(one) for one in history.instances(business_key)]
+            return [written(one) for one in _instances(history, query)]
         case ["newest"]:
             return [one.written() for one in history.newest(**_asked_of_many(query))]
         case [what, key]:
@@ -164,6 +164,15 @@ def _asked_of_many(query: str) -> dict[str, Any]:
     asked = parse_qs(query)
     count = min(_key(asked["count"][0]), _MOST_AT_ONCE)
     return {"count": count, "before": _key(asked["before"][0]) if "before" in asked else None}
+
+
+def _instances(history: KeptHistory, query: str) -> Iterable[Instance]:
+    """Return the instances with a business key, or those of some keys."""
+    asked = parse_qs(query, keep_blank_values=True)
+    if "keys" in asked:
+        keys = [_key(text) for text in asked["keys"][0].split(",")]
+        return history.instances_of(keys).values()
+    return history.instances(asked["business_key"][0])
 
 
 _ONE: Final[Mapping[str, Callable[[KeptHistory], Callable[[Any], Any]]]] = {

@@ -26,7 +26,7 @@ from sagaworks.ledger.store import Store
 from sagaworks.saga import SagaKey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from sagaworks.history.known import Known
     from sagaworks.history.records import Record
@@ -179,6 +179,13 @@ class KeptHistory:
         named = self._account(_c.business_key == business_key).business_keys
         found = [self.instance(key) for key in named]
         return sorted((one for one in found if one), key=lambda one: (one.began, one.key))
+
+    def instances_of(self, keys: Sequence[SagaKey]) -> Mapping[SagaKey, Instance]:
+        """See `AnswersMany`."""
+        own = (_c.key == _c.instance) | (_c.type == "VARIABLE")
+        account = self._account(_c.instance.in_(keys), own)
+        found = {key: account.instance(key) for key in keys}
+        return {key: one for key, one in found.items() if one is not None}
 
     def jobs(self, instance: SagaKey) -> Sequence[Job]:
         """See `History`."""
