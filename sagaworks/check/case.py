@@ -46,6 +46,12 @@ class Known:
         return {one.job_type: one for one in found}
 
     @cached_property
+    def facts(self) -> Mapping[str, str]:
+        """The names of all facts, with the job type of the step that returns each."""
+        steps = self.steps.values()
+        return {one.fact_variable: one.job_type for one in steps if one.fact_variable}
+
+    @cached_property
     def undos(self) -> Mapping[str, Compensation[Any]]:
         """The declared compensations by job type."""
         found = [undo for one in self.services or () for undo in one.compensations.values()]

@@ -83,7 +83,8 @@ def _findings_in(case: Case) -> list[Finding]:
     for id_ in FIRST:
         if found := list(RULES[id_].find(case)):
             return found[:10]
-    rules = [one for one in RULES.values() if case.has_code or not one.needs_code]
+    left = [one for one in RULES.values() if one.id not in FIRST]
+    rules = [one for one in left if case.has_code or not one.needs_code]
     findings = [found for one in rules for found in one.find(case)]
     findings = list(dict.fromkeys(_judged(case, found) for found in findings))
     findings += _unused(case, findings)

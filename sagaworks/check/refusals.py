@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from functools import cache
 from types import CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Final
 
 from sagaworks.errors import Refusal
-from sagaworks.partner import Partner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,10 +34,17 @@ def _named(function: object, depth: int, seen: set[object]) -> Iterator[type[Ref
     for found in _globals_of(function, function.__code__):
         if isinstance(found, type) and issubclass(found, Refusal) and found is not Refusal:
             yield found
-        elif isinstance(found, Partner):
-            yield found.refusal
+        elif (refusal := _of_partner(found)) is not None:
+            yield refusal
         elif isinstance(found, FunctionType) and _package(found.__module__) == package:
             yield from _named(found, depth - 1, seen)
+
+
+def _of_partner(found: object) -> type[Refusal] | None:
+    """Return a partner's no; the module is there already if a service has a partner."""
+    module = sys.modules.get("sagaworks.partner")
+    known = module is not None and isinstance(found, module.Partner)
+    return found.refusal if known else None  # type: ignore[attr-defined]  # just asked
 
 
 def _globals_of(function: FunctionType, code: CodeType) -> Iterator[object]:

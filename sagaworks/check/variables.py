@@ -54,12 +54,6 @@ class Variables:
         return frozenset(said.replace(",", " ").split())
 
     @cached_property
-    def facts(self) -> Mapping[str, str]:
-        """The names of all facts, with the job type of the step that returns each."""
-        steps = self.case.known.steps.values()
-        return {one.fact_variable: one.job_type for one in steps if one.fact_variable}
-
-    @cached_property
     def producers(self) -> Mapping[str, frozenset[str]]:
         """By variable: the elements that write it."""
         found: dict[str, set[str]] = defaultdict(set)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from sagaworks.check.rule import rule
@@ -45,16 +46,21 @@ def _why_missing(case: Case, variables: Variables, reading: Reading) -> str:
     name = reading.name
     if reading.optional or name in variables.inputs or variables.may_be_there(reading):
         return ""
-    facts = variables.facts
+    facts = case.known.facts
     if name in facts:
         return "" if case.graph.process in _called(case) else f"it's what `{facts[name]}` returns"
     if variables.inputs and name not in variables.producers:
         near = get_close_matches(name, [*variables.inputs, *facts], n=1)
         return f"did you mean `{near[0]}`?" if near else "produce it, or name it in `saga.inputs`"
-    near = get_close_matches(name, [*facts], n=1, cutoff=ALIKE)
+    near = _fact_like(name, tuple(facts))
     if near and name not in variables.producers and len(variables.readers[name]) == 1:
         return f"did you mean `{near[0]}`?"
     return ""
+
+
+@cache
+def _fact_like(name: str, facts: tuple[str, ...]) -> list[str]:
+    return get_close_matches(name, facts, n=1, cutoff=ALIKE)
 
 
 def _called(case: Case) -> set[str]:
@@ -94,7 +100,7 @@ def sometimes_missing_variable(case: Case) -> Iterator[Finding]:
 def variable_type(case: Case) -> Iterator[Finding]:
     """The step would halt on it, after the steps before it are done."""
     variables = case.variables
-    made = {name: case.known.steps[step].fact for name, step in variables.facts.items()}
+    made = {name: case.known.steps[step].fact for name, step in case.known.facts.items()}
     asked: dict[str, Reading] = {}
     for reading in variables.readings:
         if reading.annotation is None:
