@@ -5,6 +5,8 @@ from typing import Final
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from sagaworks.errors import SagaworksError
+
 Code = int | str
 
 _SQLITE_WORLD: Final = frozenset({5, 6, 7, 8, 10, 13, 14, 15})
@@ -70,6 +72,17 @@ class CommitUnknownError(Exception):
 
 class TransactionLostError(Exception):
     """The server has undone the transaction by itself, and a step swallowed its error."""
+
+
+class LostRowError(SagaworksError):
+    """Writing an answer hit no row: the claim was rolled back under the step.
+
+    A deadlock that a step swallows does this on MariaDB (measured); everything is rolled back.
+    """
+
+    def __init__(self) -> None:
+        """Say so; there is nothing more to say."""
+        super().__init__("the ledger's row is gone; everything was rolled back")
 
 
 class DatabaseReplacedError(Exception):

@@ -8,23 +8,25 @@ from functools import partial
 from typing import Any, Final, NoReturn
 
 from loguru import logger
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from sagaworks.codec import encode
 from sagaworks.ledger.answers import Answer, Say
 from sagaworks.ledger.call import Delivery
-from sagaworks.ledger.faults import CommitUnknownError
+from sagaworks.ledger.direct import Direct
+from sagaworks.ledger.faults import CommitUnknownError, LostRowError
 from sagaworks.ledger.points import Point, reached
-from sagaworks.ledger.statements import LostRowError
 from sagaworks.ledger.store import Store
 from sagaworks.ledger.turns import LATE, Held, OwnershipLostError, Turns
 from sagaworks.ledger.witness import Witness
 from sagaworks.saga import JobKey
 from sagaworks.step import Compensation, Step
 
-_GROUP: Final = "sagaworks_group"
-_JOB: Final = "sagaworks_job"
+_BEGIN: Final = Direct(text("SAVEPOINT sagaworks_group"))
+_END: Final = Direct(text("RELEASE SAVEPOINT sagaworks_group"))
+_SAVE: Final = Direct(text("SAVEPOINT sagaworks_job"))
+_UNDO: Final = Direct(text("ROLLBACK TO SAVEPOINT sagaworks_job"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ def run_group(
     reached(Point.BEGIN)
     try:
         with store.writing() as connection:
-            connection.exec_driver_sql(f"SAVEPOINT {_GROUP}")
+            _BEGIN.wait(connection, {})
             nobody = _NobodyToAsk() if consults else None
             turns = Turns(store, _no_probe, partial(_savepoint, connection), nobody)
             for place in sorted(range(len(jobs)), key=lambda at: _order(jobs[at])):
@@ -90,7 +92,7 @@ def run_group(
             reached(Point.COMMIT)
             # Fails where the transaction that began here isn't the one that would commit: a step
             # may swallow a deadlock, after which MariaDB has undone all and begun anew.
-            connection.exec_driver_sql(f"RELEASE SAVEPOINT {_GROUP}")
+            _END.wait(connection, {})
     except CommitUnknownError:
         raise
     except Exception as error:
@@ -136,7 +138,7 @@ def _demand_held(job: Job, answer: Answer | None) -> None:
 @contextmanager
 def _savepoint(connection: Connection) -> Iterator[Connection]:
     # Set anew for each job and never released: the commit ends them all, a statement fewer a job.
-    connection.exec_driver_sql(f"SAVEPOINT {_JOB}")
+    _SAVE.wait(connection, {})
     try:
         yield connection
     except DBAPIError:
@@ -148,7 +150,7 @@ def _savepoint(connection: Connection) -> Iterator[Connection]:
 
 def _roll_back(connection: Connection) -> None:
     try:
-        connection.exec_driver_sql(f"ROLLBACK TO SAVEPOINT {_JOB}")
+        _UNDO.send(connection, {})
     except SQLAlchemyError as error:
         raise BrokenGroupError("the transaction was ended by a step") from error
 

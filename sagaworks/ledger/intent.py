@@ -32,9 +32,13 @@ class Intent:
 
 
 def intend(
-    step: RemoteStep[..., Any], connection: Connection, delivery: Delivery, round_: int
+    step: RemoteStep[..., Any],
+    connection: Connection,
+    delivery: Delivery,
+    round_: int,
+    _claimed: None = None,
 ) -> Intent:
-    """Insert the intent's row.
+    """Insert the intent's row; nothing is claimed before it.
 
     Raises:
         Halt: the inputs can't be read; the intent would bind every later call to them.

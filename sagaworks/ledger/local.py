@@ -28,12 +28,12 @@ from sagaworks.step import Compensation, Step
 def run_step(turns: Turns, step: Step[..., Any], delivery: Delivery, held: Held) -> Answer:
     """Carry out a step: claim, effect and answer in one transaction."""
     try:
-        answer = turns.decided(step, delivery, partial(_effect, step, held))
+        answer = turns.decided(step, delivery, partial(_effect, step, held), claims=True)
     except Refusal as refusal:
         # The effect is rolled back, the claim too; the refusal is written in a second
         # transaction that decides again: docs/decisions/0001.
         encoded = refusal_bytes(allowed(step, refusal))
-        answer = turns.decided(step, delivery, partial(_refuse, encoded))
+        answer = turns.decided(step, delivery, partial(_refuse, encoded), claims=True)
     if isinstance(answer, Intent):
         raise unanswered(step)
     return answer
@@ -72,32 +72,39 @@ def _undone(
         with open_session(connection) as session:
             undo_entry(undo, delivery, entry, session)
         reached(Point.EFFECT, job)
-        statements.undo(connection, entry.id, job)
+        statements.undo(connection, entry.id, job, last=entry is decision.entries[-1])
     if not held():
         raise OwnershipLostError
     reached(Point.COMMIT, job)
     return Answer(Outcome.COMPENSATED, Say.COMPLETE)
 
 
-def _effect(
-    step: Step[..., Any], held: Held, connection: Connection, delivery: Delivery, round_: int
+def _effect(  # noqa: PLR0913, PLR0917  what a turn gives its execution, and what is executed
+    step: Step[..., Any],
+    held: Held,
+    connection: Connection,
+    delivery: Delivery,
+    round_: int,
+    claimed: int | None,
 ) -> Answer:
-    row = statements.claim(connection, delivery.arrival, round_)
+    row = claimed or statements.claim(connection, delivery.arrival, round_)
     reached(Point.CLAIMED, delivery.arrival.job)
     with open_session(connection) as session:
         fact = call_step(step, delivery, round_, session)
     reached(Point.EFFECT, delivery.arrival.job)
     if not held():
         raise OwnershipLostError
-    statements.answer(connection, row, State.CLAIM, State.OPEN, fact)
+    statements.answer(connection, row, State.CLAIM, State.OPEN, fact, last=True)
     reached(Point.COMMIT, delivery.arrival.job)
     return completed(Outcome.EXECUTED, step.fact_variable, fact, row)
 
 
-def _refuse(encoded: bytes, connection: Connection, delivery: Delivery, round_: int) -> Answer:
-    row = statements.claim(connection, delivery.arrival, round_)
+def _refuse(
+    encoded: bytes, connection: Connection, delivery: Delivery, round_: int, claimed: int | None
+) -> Answer:
+    row = claimed or statements.claim(connection, delivery.arrival, round_)
     reached(Point.CLAIMED, delivery.arrival.job)
-    statements.answer(connection, row, State.CLAIM, State.REFUSED, encoded)
+    statements.answer(connection, row, State.CLAIM, State.REFUSED, encoded, last=True)
     reached(Point.COMMIT, delivery.arrival.job)
     return thrown(Outcome.REFUSED, encoded, row)
 

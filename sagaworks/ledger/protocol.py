@@ -15,6 +15,7 @@ from sagaworks.ledger.answers import Answer
 from sagaworks.ledger.call import Delivery
 from sagaworks.ledger.faults import (
     DatabaseUnavailableError,
+    LostRowError,
     is_aftermath,
     is_broken_world,
     reason_of,
@@ -111,7 +112,7 @@ class Ledger:
             try:
                 return work()
             except Exception as error:
-                swallowed = isinstance(error, statements.LostRowError) or is_aftermath(error)
+                swallowed = isinstance(error, LostRowError) or is_aftermath(error)
                 if not (swallowed or is_broken_world(error)):
                     raise
                 if pause is None and swallowed:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Insert, case, func, null
+from sqlalchemy import ColumnElement, Insert, bindparam, case, func, null
 from sqlalchemy.dialects.mysql import insert as mariadb_insert
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
@@ -13,9 +13,18 @@ from sagaworks.ledger.tables import saga, utc_now
 
 Values = dict[str, Any]
 
+FOUND: Final = (
+    saga.c.process_instance,
+    saga.c.start_digest,
+    saga.c.touched,
+    saga.c.closed_began,
+    saga.c.ended_in,
+)
+"""The columns that whoever has locked the row is told."""
+
 _KEY: Final = ["tenant", "saga_key"]
 
-_OFFERED: Final = (*_KEY, "process_instance", "process_id", "start_digest")
+OFFERED: Final = (*_KEY, "process_instance", "process_id", "start_digest")
 """The columns that whoever asks for the row fills in."""
 
 
@@ -63,15 +72,8 @@ _DIALECTS: Final[dict[str, Callable[[Values], Insert]]] = {
 
 def _in_each(**more: Any) -> dict[str, Direct]:  # noqa: ANN401  SQL expressions
     values = {"touched": 1, "created_at": utc_now(), **more}
-    found = (
-        saga.c.process_instance,
-        saga.c.start_digest,
-        saga.c.touched,
-        saga.c.closed_began,
-        saga.c.ended_in,
-    )
     return {
-        name: Direct(upsert(values).returning(*found), _OFFERED)
+        name: Direct(upsert(values).returning(*FOUND), OFFERED)
         for name, upsert in _DIALECTS.items()
     }
 
@@ -81,3 +83,12 @@ LOCK: Final = _in_each()
 
 RESERVE: Final = _in_each(starting_at=utc_now())
 """By a starter, which has no process instance yet."""
+
+LOCK_IN_POSTGRESQL: Final = (
+    _postgresql(
+        {**{name: bindparam(name) for name in OFFERED}, "touched": 1, "created_at": utc_now()}
+    )
+    .returning(*saga.c)
+    .cte("locked")
+)
+"""As LOCK, to be a part of a statement."""

@@ -15,23 +15,17 @@ from sqlalchemy import (
     case,
     func,
     insert,
+    literal_column,
     select,
     update,
 )
 
-from sagaworks.errors import SagaworksError
-from sagaworks.ledger.direct import Direct
+from sagaworks.ledger.direct import Direct, has_line
+from sagaworks.ledger.faults import LostRowError
 from sagaworks.ledger.rows import Arrival, Entry, State, entry_of
 from sagaworks.ledger.sagarow import LOCK, RESERVE
 from sagaworks.ledger.tables import age_of, ledger, saga, utc_now
 from sagaworks.saga import JobKey, SagaKey
-
-
-class LostRowError(SagaworksError):
-    """Writing an answer hit no row: the claim was rolled back under the step.
-
-    A deadlock that a step swallows does this on MariaDB (measured); everything is rolled back.
-    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +39,8 @@ class SagaRow:
     """Set once it was cancelled and withdrawn: when that instance had begun."""
     ended_in: int | None = None
     """In which life of the engine it was seen to have ended."""
+    claimed: int | None = None
+    """The row of its first execution, where that was claimed with it."""
 
 
 _ENTRIES: Final = (
@@ -112,6 +108,15 @@ _TOLD: Final = {change: Direct(change.returning(ledger.c.id)) for change in (_AN
 _UNTOLD: Final = {change: Direct(change) for change in (_ANSWER, _UNDO)}
 """For MariaDB, which has no UPDATE … RETURNING, and counts what it found: docs/decisions/0006."""
 
+_SURELY: Final = {
+    change: Direct(
+        select(literal_column("1 / count(*)")).select_from(change.returning(ledger.c.id).cte()),
+        hits_one=True,
+    )
+    for change in (_ANSWER, _UNDO)
+}
+"""For a line, on which nobody looks at what came back before the COMMIT."""
+
 _BEGIN_UNDO: Final = (
     update(ledger)
     .where(ledger.c.id == bindparam("row"), ledger.c.undone_by.is_(None))
@@ -171,7 +176,20 @@ def lock_saga(  # noqa: PLR0913  a row's columns
     }
     upserts = RESERVE if process_instance is None else LOCK
     (found,) = upserts[connection.dialect.name].send(connection, offered).rows
-    return SagaRow(found[0], found[1], found[2] == 1, found[3], found[4])
+    return saga_row(*found)
+
+
+def saga_row(  # noqa: PLR0913, PLR0917  a row's columns
+    process_instance: int | None,
+    start_digest: str | None,
+    touched: int,
+    closed_began: int | None,
+    ended_in: int | None,
+    claimed: int | None = None,
+) -> SagaRow:
+    """Return what `FOUND` has brought."""
+    owner = None if process_instance is None else SagaKey(process_instance)
+    return SagaRow(owner, start_digest, touched == 1, closed_began, ended_in, claimed)
 
 
 def entries_of(connection: Connection, arrival: Arrival) -> list[Entry]:
@@ -188,36 +206,47 @@ def claim(
     request: bytes | None = None,
 ) -> int:
     """Insert the execution's row before its effect; return its id."""
-    values = {
+    values = {**claimed_by(arrival), "round": round_, "state": state, "request": request}
+    statement = _DIRECT_FENCE if state is State.FENCE else _DIRECT_CLAIM
+    ((row,),) = statement.send(connection, values).rows
+    return int(row)
+
+
+def claimed_by(arrival: Arrival) -> dict[str, Any]:
+    """Return what a claim tells of its job, by column."""
+    return {
         "tenant": arrival.tenant,
         "saga_key": arrival.saga_key,
         "step": arrival.step,
         "each": arrival.each or "",
-        "round": round_,
-        "state": state,
         "process_instance": arrival.process_instance,
         "element": arrival.element,
         "element_instance": arrival.element_instance,
         "jobs": json.dumps([arrival.job]),
         "loop_counter": arrival.loop_counter,
         "inputs": arrival.inputs,
-        "request": request,
     }
-    statement = _DIRECT_FENCE if state is State.FENCE else _DIRECT_CLAIM
-    ((row,),) = statement.send(connection, values).rows
-    return int(row)
 
 
-def answer(
-    connection: Connection, row: int, was: State, becomes: State, encoded: bytes | None
+def answer(  # noqa: PLR0913  a row's columns
+    connection: Connection,
+    row: int,
+    was: State,
+    becomes: State,
+    encoded: bytes | None,
+    *,
+    last: bool = False,
 ) -> None:
     """Write the answer into the claimed row, and count the report that will follow the commit.
 
+    Args:
+        last: nothing follows in the transaction that asks for it; it may go with the COMMIT.
+
     Raises:
-        LostRowError: the row isn't there in that state.
+        LostRowError: the row isn't there in that state; with `last` the COMMIT may say so.
     """
     values = {"row": row, "was": was, "becomes": becomes, "encoded": encoded}
-    _hit_one(connection, _ANSWER, values)
+    _hit_one(connection, _ANSWER, values, last=last)
 
 
 def begin_undo(connection: Connection, row: int, job: JobKey) -> None:
@@ -225,13 +254,16 @@ def begin_undo(connection: Connection, row: int, job: JobKey) -> None:
     connection.execute(_BEGIN_UNDO, {"row": row, "job": job})
 
 
-def undo(connection: Connection, row: int, job: JobKey) -> None:
+def undo(connection: Connection, row: int, job: JobKey, *, last: bool = False) -> None:
     """Mark an open row as undone, by this compensation job unless it's bound to another.
 
+    Args:
+        last: as in `answer`.
+
     Raises:
-        LostRowError: the row isn't open.
+        LostRowError: the row isn't open; with `last` the COMMIT may say so.
     """
-    _hit_one(connection, _UNDO, {"row": row, "was": State.OPEN, "job": job})
+    _hit_one(connection, _UNDO, {"row": row, "was": State.OPEN, "job": job}, last=last)
 
 
 def report_again(
@@ -272,9 +304,11 @@ def count_in_doubt(connection: Connection, older_than_seconds: float) -> int:
     return int(connection.execute(_IN_DOUBT, {"seconds": older_than_seconds}).scalar_one())
 
 
-def _hit_one(connection: Connection, change: Update, values: dict[str, Any]) -> None:
-    if _hits(connection, change, values) != 1:
-        raise LostRowError("the ledger's row is gone; everything was rolled back")
+def _hit_one(connection: Connection, change: Update, values: dict[str, Any], *, last: bool) -> None:
+    if last and has_line(connection):
+        _SURELY[change].wait(connection, values)
+    elif _hits(connection, change, values) != 1:
+        raise LostRowError
 
 
 def _hits(connection: Connection, change: Update, values: dict[str, Any]) -> int:

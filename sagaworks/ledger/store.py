@@ -14,8 +14,10 @@ from sagaworks.errors import ConfigurationError, SagaworksError
 from sagaworks.ledger import tables
 from sagaworks.ledger.databases import database_at
 from sagaworks.ledger.databases.database import ENDED, LOST, READS
+from sagaworks.ledger.direct import commit_what_waits, look_before_commit
 from sagaworks.ledger.faults import (
     CommitUnknownError,
+    LostRowError,
     TransactionLostError,
     is_certainly_undone,
     is_denied,
@@ -149,8 +151,11 @@ class Store:
 
 def _refuse_lost(connection: Connection) -> None:
     """Refuse to commit the rest of a transaction whose beginning the server has undone."""
-    if not connection.invalidated and connection.info.get(LOST, False):
+    if connection.invalidated:
+        return
+    if connection.info.get(LOST, False):
         raise TransactionLostError("a deadlock has undone the transaction, and was swallowed")
+    look_before_commit(connection)
 
 
 def _roll_back(connection: Connection, transaction: Transaction) -> None:
@@ -171,7 +176,11 @@ def _roll_back_or_leave(connection: Connection) -> None:
 
 def _commit(connection: Connection) -> None:
     try:
+        commit_what_waits(connection)
         connection.commit()
+    except LostRowError:
+        _roll_back_or_leave(connection)
+        raise
     except DBAPIError as error:
         _roll_back_or_leave(connection)
         if is_certainly_undone(error):

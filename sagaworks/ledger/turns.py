@@ -32,6 +32,7 @@ from sagaworks.ledger.decide import (
     decide_step,
     decide_undo,
 )
+from sagaworks.ledger.firstclaim import lock_and_claim
 from sagaworks.ledger.intent import Intent, intent_of
 from sagaworks.ledger.points import Point, reached
 from sagaworks.ledger.rows import WITHDRAWN, Arrival, Entry, State
@@ -51,6 +52,9 @@ Held = Callable[[], bool]
 
 Writing = Callable[[], AbstractContextManager[Connection]]
 """Gives a transaction, or a part of one, that is undone if the block ends by an error."""
+
+Execution = Callable[[Connection, Delivery, int, int | None], T]
+"""Executes a job as that round; the claim's row stands already where the last one isn't None."""
 
 LATE = Answer(Outcome.LATE, Say.NOTHING)
 
@@ -111,16 +115,25 @@ class Turns:
         self,
         step: Step[..., Any],
         delivery: Delivery,
-        execute: Callable[[Connection, Delivery, int], T],
+        execute: Execution[T],
+        *,
+        claims: bool = False,
     ) -> T | Answer | Intent:
-        """Decide on a step's job; `execute` it in the same transaction where the table says so."""
+        """Decide on a step's job; `execute` it in the same transaction where the table says so.
+
+        Args:
+            claims: a saga that is new here may be claimed with its row, see `Execution`.
+        """
         found = self._nothing_yet()
         while True:
             reached(Point.BEGIN, delivery.arrival.job)
             with self.writing() as connection:
-                decision = _decide(connection, delivery, found)
+                row = _lock(connection, delivery, claims=claims)
+                decision = _decide(connection, row, delivery, found)
                 if isinstance(decision, Execute):
-                    return execute(connection, delivery, decision.round)
+                    return execute(connection, delivery, decision.round, row.claimed)
+                # The table executes whatever a new saga asks for.
+                assert row.claimed is None, decision  # noqa: S101
                 if isinstance(decision, Withdraw) and step.undo:
                     statements.begin_undo(connection, decision.entry.id, WITHDRAWN)
                 elif not isinstance(decision, (Ask, Consult)):
@@ -220,8 +233,10 @@ def allowed(step: Step[..., Any], refusal: Refusal) -> Refusal:
     return refusal
 
 
-def _lock(connection: Connection, delivery: Delivery) -> SagaRow:
+def _lock(connection: Connection, delivery: Delivery, *, claims: bool = False) -> SagaRow:
     arrival = delivery.arrival
+    if claims:
+        return lock_and_claim(connection, arrival)
     return statements.lock_saga(
         connection,
         arrival.tenant,
@@ -284,8 +299,9 @@ def _pass(connection: Connection, delivery: Delivery) -> None:
     statements.pass_saga(connection, arrival.tenant, arrival.saga_key, arrival.process_instance)
 
 
-def _decide(connection: Connection, delivery: Delivery, found: _Found) -> StepDecision | Answer:
-    row = _lock(connection, delivery)
+def _decide(
+    connection: Connection, row: SagaRow, delivery: Delivery, found: _Found
+) -> StepDecision | Answer:
     kept_out = _owner(connection, row, delivery, found) or _closed(connection, row, delivery, found)
     if kept_out:
         return kept_out

@@ -8,6 +8,7 @@ pytest.register_assert_rewrite(
     "tests.stores.awaiting",
     "tests.stores.faults",
     "tests.stores.group",
+    "tests.stores.line",
     "tests.stores.remote",
     "tests.stores.server",
     "tests.stores.settle",

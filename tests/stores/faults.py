@@ -13,9 +13,9 @@ from sqlmodel import Session
 from sagaworks import Halt, Retry, SagaworksError, Service
 from sagaworks.codec import LARGEST
 from sagaworks.ledger.answers import Outcome, Say
+from sagaworks.ledger.faults import LostRowError
 from sagaworks.ledger.reader import read_owner
 from sagaworks.ledger.rows import State
-from sagaworks.ledger.statements import LostRowError
 from sagaworks.ledger.tables import ledger as ledger_table
 from sagaworks.step import Step
 from tests.stores.shop import (

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
 
 from sagaworks import Service
+from sagaworks.ledger import store
 from sagaworks.ledger.answers import Answer, Outcome, Say
 from sagaworks.ledger.faults import CommitUnknownError, DatabaseUnavailableError
 from sagaworks.ledger.group import BrokenGroupError, Job
@@ -454,24 +455,26 @@ class ServerContract:
 
     @pytest.mark.parametrize("next_outcome", [Outcome.REPLAYED, Outcome.EXECUTED])
     def test_a_commit_whose_end_is_unknown_says_nothing_and_the_next_delivery_sees(
-        self, world: World, server: Server, next_outcome: Outcome
+        self,
+        world: World,
+        server: Server,
+        next_outcome: Outcome,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         world.stock(count=5)
-        dialect = world.store.engine.dialect
-        commit = dialect.do_commit
+        commit_what_waits = store.commit_what_waits
 
-        def lose(connection) -> None:
-            dialect.do_commit = commit
-            number = connection.cursor()
-            number.execute(self.ITSELF)
-            (session,) = number.fetchone()
+        def lose(connection: Connection) -> None:
+            monkeypatch.undo()
+            session = connection.exec_driver_sql(self.ITSELF).scalar_one()
             if next_outcome is Outcome.REPLAYED:
-                commit(connection)
+                commit_what_waits(connection)
+                connection.dialect.do_commit(connection.connection)
             server.execute(self.END.format(number=session))
-            commit(connection)
-            number.execute(self.ITSELF)
+            commit_what_waits(connection)
+            connection.exec_driver_sql(self.ITSELF)
 
-        dialect.do_commit = lose
+        monkeypatch.setattr(store, "commit_what_waits", lose)
 
         with pytest.raises(CommitUnknownError):
             world.deliver(hold_stock, LAMP)

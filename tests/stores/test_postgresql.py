@@ -10,6 +10,7 @@ from tests.stores.awaiting import AsyncContract, Awaiting
 from tests.stores.emptied import empty, shop_on
 from tests.stores.faults import FaultContract
 from tests.stores.group import GroupContract
+from tests.stores.line import LineContract
 from tests.stores.remote import RemoteContract
 from tests.stores.server import ServerContract
 from tests.stores.settle import SettleContract
@@ -54,6 +55,9 @@ class TestFaultsOnPostgreSQL(FaultContract): ...
 class TestGroupsOnPostgreSQL(GroupContract): ...
 
 
+class TestLineOnPostgreSQL(LineContract): ...
+
+
 class TestAsyncOnPostgreSQL(AsyncContract): ...
 
 
@@ -72,7 +76,7 @@ class TestAwaitedFaultsOnPostgreSQL(Awaiting, FaultContract): ...
 class TestServerOnPostgreSQL(ServerContract):
     RAISES = "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{code}'; END $$"
     ITSELF = "SELECT pg_backend_pid()"
-    END = "SELECT pg_terminate_backend({number})"
+    END = "SELECT pg_terminate_backend({number}, 5000)"
     ISOLATION = "SHOW transaction_isolation"
 
     @pytest.fixture

@@ -19,6 +19,9 @@ ASYNC = "async"
 ENDED = "sagaworks_ended"
 """In a pooled connection's info: its last transaction was committed, or rolled back, for sure."""
 
+LINE = "sagaworks_line"
+"""In a pooled connection's info: its `sagaworks.ledger.line.Line`, where it has one."""
+
 LOST = "sagaworks_lost"
 """In a pooled connection's info: the server has undone the transaction by itself."""
 

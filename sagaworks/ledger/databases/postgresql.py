@@ -3,10 +3,10 @@
 from datetime import timedelta
 from typing import Any, ClassVar, Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine, event
 
 from sagaworks.errors import ConfigurationError
-from sagaworks.ledger.databases.database import Database
+from sagaworks.ledger.databases.database import LINE, Database
 
 _OLDEST: Final = (13,)
 
@@ -39,6 +39,12 @@ class PostgreSQL(Database):
         # hstore would be looked up in the catalogue at every start.
         return {**super().options(pool_size), "connect_args": given, "use_native_hstore": False}
 
+    def listen(self, engine: Engine) -> None:
+        """Prepare the engine's connections, and give each a line, unless it's awaited."""
+        super().listen(engine)
+        if not engine.dialect.is_async:
+            event.listen(engine, "connect", _give_line)
+
     def discreet(self, error: BaseException) -> tuple[object, ...]:
         """Return an error without its DETAIL, which tells a row, and without a value."""
         text = str(error).partition("\n")[0]
@@ -59,6 +65,8 @@ class PostgreSQL(Database):
 
     def begin(self, connection: Connection, *, reads: bool) -> None:
         """Say how psycopg begins the transaction, with its first statement."""
+        if line := connection.info.get(LINE):
+            line.forget()
         if reads:
             _lent(connection).set_read_only(True)
 
@@ -98,6 +106,14 @@ def why_undurable(fsync: str, full_page_writes: str, commit: str, standbys: str)
     if commit == "local" and standbys:
         return "synchronous_commit is local, a failover may lose a commit; set it to on"
     return None
+
+
+def _give_line(connection: Any, record: Any) -> None:  # noqa: ANN401  psycopg's, SQLAlchemy's
+    # psycopg may not be installed.
+    from sagaworks.ledger import line  # noqa: PLC0415
+
+    if line.works_on(connection):
+        record.info[LINE] = line.Line(connection)
 
 
 def _lent(connection: Connection) -> Any:  # noqa: ANN401  psycopg's, which may not be installed
