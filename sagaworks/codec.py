@@ -25,6 +25,9 @@ DEEPEST: Final = 64
 
 _LARGEST_INTEGER: Final = 2**63
 
+_compact: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
+"""Made once: `json.dumps` makes an encoder at each call that asks for more than it does itself."""
+
 _TELLING: Final = frozenset(
     {"value_error", "assertion_error", "union_tag_invalid", "uuid_parsing", "url_parsing"}
 )
@@ -61,8 +64,7 @@ def encode(value: object, *, place: str = "value") -> bytes:
         UnencodableError: as `to_json`, or more than `LARGEST` bytes.
     """
     plain = to_json(value, place=place)
-    text = json.dumps(plain, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    encoded = text.encode()
+    encoded = _compact(plain).encode()
     if len(encoded) > LARGEST:
         message = f"{place}: {len(encoded):,} bytes, at most {LARGEST:,} fit a process variable"
         raise UnencodableError(message)

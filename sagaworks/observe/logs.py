@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from loguru import Record
 
+    from sagaworks.observe.gathering import Gathering
     from sagaworks.settings import Settings
 
 CONTEXT: Final = (
@@ -46,7 +47,7 @@ _TEXT: Final = "{extra[_head]} <level>{level: <7}</level> {extra[_line]}\n"
 _JSON: Final = "{extra[_line]}\n"
 
 
-def set_up_logs(settings: Settings, service: str) -> None:
+def set_up_logs(settings: Settings, service: str, stream: Gathering | None = None) -> None:
     """Send loguru's and the standard library's log to stderr, in the chosen format and level.
 
     Text, one line a record:  ``time level service saga step #attempt outcome message``.
@@ -65,9 +66,8 @@ def set_up_logs(settings: Settings, service: str) -> None:
         return _TEXT if as_text else _JSON
 
     logger.remove()
-    logger.add(
-        sys.stderr, level=settings.log_level, format=template, backtrace=False, diagnose=False
-    )
+    to = stream or sys.stderr
+    logger.add(to, level=settings.log_level, format=template, backtrace=False, diagnose=False)
     logging.basicConfig(handlers=[_ToLoguru()], level=logging.WARNING, force=True)
 
 

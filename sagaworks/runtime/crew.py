@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -41,6 +41,10 @@ class _Waiting:
     running: asyncio.Task[list[Answer | None]] | None = None
 
 
+Running = Future[list[Answer | None]]
+"""A hand on its thread."""
+
+
 class Crew:
     """Carries out jobs on threads: each at once while a thread is free, in groups under backlog.
 
@@ -70,6 +74,8 @@ class Crew:
         self._metrics = metrics
         self._free = threads
         self._waiting: deque[_Waiting] = deque()
+        self._done: deque[tuple[list[_Waiting], float, Running]] = deque()
+        self._coming = False
         self._paces: defaultdict[str, Pace] = defaultdict(partial(Pace, group))
         self._all = Pace(group)
 
@@ -128,12 +134,34 @@ class Crew:
             job.held.begun = True
         self._metrics.group_jobs.labels(hand[0].held.task.name).observe(len(hand))
         began = time.perf_counter()
-        running = self._awaited(hand[0]) if hand[0].held.task.is_async else self._on_a_thread(hand)
-        running.add_done_callback(partial(self._ended, hand, began))
+        if hand[0].held.task.is_async:
+            self._awaited(hand[0]).add_done_callback(partial(self._ended, hand, began))
+        else:
+            over = partial(self._over, asyncio.get_running_loop(), hand, began)
+            self._on_a_thread(hand).add_done_callback(over)
 
-    def _on_a_thread(self, hand: list[_Waiting]) -> asyncio.Future[list[Answer | None]]:
+    def _on_a_thread(self, hand: list[_Waiting]) -> Running:
         work = partial(self._alone, hand[0]) if len(hand) == 1 else partial(self._together, hand)
-        return asyncio.get_running_loop().run_in_executor(self._pool, work)
+        return self._pool.submit(work)
+
+    def _over(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        hand: list[_Waiting],
+        began: float,
+        running: Running,
+    ) -> None:
+        """Tell the event loop, on the thread that has ended; once for all that end meanwhile."""
+        self._done.append((hand, began, running))
+        if not self._coming and not loop.is_closed():
+            self._coming = True
+            loop.call_soon_threadsafe(self._take_done)
+
+    def _take_done(self) -> None:
+        # Before the first is taken: what is added from now on is told of again.
+        self._coming = False
+        while self._done:
+            self._ended(*self._done.popleft())
 
     def _awaited(self, job: _Waiting) -> asyncio.Future[list[Answer | None]]:
         # Only a service with such tasks needs the extra `async`.
@@ -154,7 +182,10 @@ class Crew:
         return self._ledger.run_group(hand[0].held.task, jobs)
 
     def _ended(
-        self, hand: list[_Waiting], began: float, running: asyncio.Future[list[Answer | None]]
+        self,
+        hand: list[_Waiting],
+        began: float,
+        running: Running | asyncio.Future[list[Answer | None]],
     ) -> None:
         self._free += 1
         self._all.measure((time.perf_counter() - began) / len(hand))

@@ -70,7 +70,7 @@ def delivery_of(
         start_digest=_text_or_none(variables.get(DIGEST_VARIABLE)),
         taken_over=step.taken_over,
         undone_by_hand=_names(variables.get(BY_HAND_VARIABLE), step.name),
-        undo_all=json.loads(job.customHeaders or "{}").get("undo") == "all",
+        undo_all=isinstance(task, Compensation) and _undoes_all(job.customHeaders),
     )
     saga = Saga(
         key=arrival.process_instance,
@@ -99,9 +99,11 @@ def why_not_a_key(key: object) -> str | None:
         return "is empty or begins or ends with a blank"
     if len(key) > LONGEST_KEY:
         return f"has {len(key)} characters, at most {LONGEST_KEY} fit"
-    if any(unicodedata.category(character)[0] == "C" for character in key):
+    # Nearly every key is plain: no control characters, no two ways to write a letter.
+    plain = key.isascii() and key.isprintable()
+    if not plain and any(unicodedata.category(character)[0] == "C" for character in key):
         return "has a control character in it"
-    if key != unicodedata.normalize("NFC", key):
+    if not plain and key != unicodedata.normalize("NFC", key):
         return "isn't in Unicode's normal form NFC, so it could be mistaken for another"
     return None
 
@@ -145,6 +147,11 @@ def _digest_of_inputs(step: Step[..., Any], inputs: Mapping[str, Json]) -> str:
 def _loop_counter(variables: Mapping[str, Json]) -> int | None:
     counter = variables.get(_LOOP_COUNTER)
     return counter if isinstance(counter, int) else None
+
+
+def _undoes_all(headers: str) -> bool:
+    """Whether the handler's header says so."""
+    return bool(json.loads(headers or "{}").get("undo") == "all")
 
 
 def _names(said: Json, step: str) -> bool:

@@ -1,6 +1,7 @@
 """The worker as a process: logs, contract, signals, management port, run file, exit code."""
 
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -8,7 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from loguru import logger
 from sqlmodel import Session
@@ -16,11 +17,15 @@ from sqlmodel import Session
 from sagaworks.errors import ConfigurationError, SagaworksError
 from sagaworks.ledger.reader import Told, read_trail
 from sagaworks.manage import Management
+from sagaworks.observe.gathering import Gathering, gathered
 from sagaworks.observe.logs import set_up_logs
 from sagaworks.project import Project
 from sagaworks.runtime.worker import Worker
 from sagaworks.service import Query, Service
 from sagaworks.settings import Settings
+
+_YOUNG: Final = 10_000
+"""Objects after which the collector looks at the newest; some two hundred belong to each job."""
 
 
 def run_worker(
@@ -33,9 +38,11 @@ def run_worker(
     try:
         project = project or Project.load()
         settings = settings or Settings.load(project=project)
-        set_up_logs(settings, service.name)
-        _check_contract(service, project)
-        return asyncio.run(_run(service, settings))
+        with gathered(sys.stderr) as lines:
+            set_up_logs(settings, service.name, lines)
+            _check_contract(service, project)
+            _leave_what_stays_alone()
+            return asyncio.run(_run(service, settings, lines))
     except SagaworksError as error:
         sys.stderr.write(f"sagaworks: {service.name}: {error}\n")
         return 1
@@ -54,7 +61,14 @@ def _check_contract(service: Service, project: Project) -> None:
     demand_contract([service], [read_diagram(file) for file in files], only=service.name)
 
 
-async def _run(service: Service, settings: Settings) -> int:
+def _leave_what_stays_alone() -> None:
+    """Keep the garbage collector from what has been loaded: it would go through it every time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_YOUNG)
+
+
+async def _run(service: Service, settings: Settings, lines: Gathering) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -66,7 +80,7 @@ async def _run(service: Service, settings: Settings) -> int:
     if left:
         # Their threads hang in somebody else's call; the interpreter would wait for them for ever.
         await logger.complete()
-        sys.stderr.flush()
+        lines.close()
         os._exit(0)
     return 0
 

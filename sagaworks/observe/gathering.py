@@ -1,0 +1,79 @@
+"""A worker's log lines, written a few at a time: each write lets go of the interpreter's lock."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import TextIO
+
+    from loguru import Record
+
+PAUSE: Final = 0.05
+"""Seconds that a line may wait for others. A process that is killed loses those of so long."""
+
+_URGENT: Final = 30
+"""The level, WARNING, from which on a line waits for nobody."""
+
+
+class Gathering:
+    """A stream whose lines wait a moment for more; what is urgent takes along all before it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        """Write to `stream`, from a thread of its own."""
+        self._stream = stream
+        self._lines: deque[str] = deque()
+        self._some = threading.Event()
+        self._writing = threading.Lock()
+        self._open = True
+        threading.Thread(target=self._keep_writing, name="log", daemon=True).start()
+
+    def write(self, line: str) -> None:
+        """Keep a line; loguru's tell their level."""
+        self._lines.append(line)
+        record: Record | None = getattr(line, "record", None)
+        if not self._open or (record and record["level"].no >= _URGENT):
+            self.flush_lines()
+        elif not self._some.is_set():
+            self._some.set()
+
+    def flush_lines(self) -> None:
+        """Write all lines that wait."""
+        with self._writing:
+            lines = [self._lines.popleft() for _ in range(len(self._lines))]
+            # Whoever read them may have gone; a worker goes on without.
+            with suppress(OSError, ValueError):
+                self._stream.write("".join(lines))
+                self._stream.flush()
+
+    def isatty(self) -> bool:
+        """Say whether a person reads along, and sees colours."""
+        return self._stream.isatty()
+
+    def close(self) -> None:
+        """Write what waits, and from now on each line at once."""
+        self._open = False
+        self._some.set()
+        self.flush_lines()
+
+    def _keep_writing(self) -> None:
+        while self._open:
+            self._some.wait()
+            time.sleep(PAUSE)
+            self._some.clear()
+            self.flush_lines()
+
+
+@contextmanager
+def gathered(stream: TextIO) -> Iterator[Gathering]:
+    """Gather what is written to `stream` for as long as the block lasts."""
+    gathering = Gathering(stream)
+    try:
+        yield gathering
+    finally:
+        gathering.close()
