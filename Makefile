@@ -37,8 +37,8 @@ help: ## this page
 	@printf 'Sagaworks: sagas drawn in BPMN, run by Zeebe, carried out by Python.\n\n'
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@printf '\nVariables\n'
-	@printf '  ORDERS=5000          how many orders the demo runs (100)\n'
-	@printf '  SAGA=place_order     which saga it runs\n'
+	@printf '  ORDERS=5000          how many orders or trips the demo runs (100)\n'
+	@printf '  SAGA=book_trip       which saga it runs (place_order)\n'
 	@printf '  DB=servers           keep the demo'"'"'s data on a PostgreSQL and a MariaDB of its own (sqlite)\n'
 	@printf '  ENGINE=host:26500    use this cluster, not one of our own\n'
 	@printf '  TESTS="tests/unit -k stock"   what to give pytest\n'
@@ -51,7 +51,7 @@ help: ## this page
 # What people run.
 
 .PHONY: demo
-demo: $(DEMO_READY) ## start the engine and four services, run orders of mixed fate, add up the books
+demo: $(DEMO_READY) ## start the engine and four services, run sagas of mixed fate, add up the books
 	@$(BIN)/python -m demo --orders $(ORDERS) --saga $(SAGA) $(DB:%=--db %)
 
 .PHONY: up

@@ -11,8 +11,8 @@ from rich.console import Console
 from demo.databases import Databases
 from demo.errors import DemoError, StuckError
 from demo.home import Home
-from demo.placing import PROCESS
 from demo.run import keep_up, run
+from demo.sagas import PLACE_ORDER, SAGAS, DemoSaga
 from demo.system import System
 from sagaworks import SagaworksError
 from sagaworks.project import Project
@@ -36,8 +36,9 @@ def main(arguments: list[str]) -> int:
         if given.command == "down":
             return _down(home, console)
         with home.taken():
+            saga = _saga(home, given.command, given.saga)
             databases = _databases(home, given.command, given.db)
-            system = System(project, home, console, given.engine, databases)
+            system = System(project, home, console, given.engine, databases, saga)
             if given.command == "up":
                 return keep_up(system, given.seed)
             return run(system, given.orders, given.seed)
@@ -66,9 +67,14 @@ def _parser() -> argparse.ArgumentParser:
         help="run: place orders, then stop (default). up: start everything and keep it until "
         "Ctrl-C, on the data of the last run. down: stop what runs",
     )
-    parser.add_argument("--orders", type=_count, default=100, help="how many to place (100)")
+    parser.add_argument("--orders", type=_count, default=100, help="how many to start (100)")
     parser.add_argument("--seed", type=int, default=1, help="another seed, another mix (1)")
-    parser.add_argument("--saga", choices=(PROCESS,), default=PROCESS, help="which saga to run")
+    parser.add_argument(
+        "--saga",
+        choices=SAGAS,
+        default=PLACE_ORDER.process,
+        help="which saga to run (place_order)",
+    )
     parser.add_argument(
         "--engine",
         metavar="HOST:PORT",
@@ -78,12 +84,21 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--db",
         choices=[str(kind) for kind in Databases],
-        help="sqlite: a file for each service (default). servers: orders and payments on a "
-        "PostgreSQL of the demo's own, inventory on a MariaDB, shipping on SQLite. "
+        help="sqlite: a file for each service (default). servers: orders, payments and flights on "
+        "a PostgreSQL of the demo's own, inventory and hotels on a MariaDB, the rest on SQLite. "
         "up: whatever the data of the last run is on",
     )
     parser.add_argument("--data", type=Path, help="the demo's folder (.sagaworks/demo)")
     return parser
+
+
+def _saga(home: Home, command: str, asked: str) -> DemoSaga:
+    """Return which saga to run: the kept data must be its own."""
+    kept = home.seeded.read_text() if command == "up" and home.seeded.exists() else ""
+    if kept not in ("", asked):
+        message = f"the data in {home.folder} is of {kept}"
+        raise DemoError(f"{message}: say --saga {kept}, or run the demo with --saga {asked} once")
+    return SAGAS[asked]
 
 
 def _databases(home: Home, command: str, asked: str | None) -> Databases:

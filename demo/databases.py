@@ -26,8 +26,10 @@ PLACES: Final[Mapping[str, type[Server]]] = {
     "orders": PostgreSQL,
     "payments": PostgreSQL,
     "inventory": MariaDB,
+    "flights": PostgreSQL,
+    "hotels": MariaDB,
 }
-"""What `--db servers` puts on a server; shipping stays on SQLite, so that all three are seen."""
+"""What `--db servers` puts on a server; shipping and cars stay on SQLite: all three are seen."""
 
 _ROLES: Final = {"owner": "OWNER_URL", "worker": "DATABASE_URL"}
 

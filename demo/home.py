@@ -16,7 +16,7 @@ from demo.errors import DemoError
 KEPT: Final = {"SAGAWORKS_CACHE", "SAGAWORKS_ENGINE_VERSION", "SAGAWORKS_LOG_LEVEL"}
 """The only settings of the caller that the demo follows."""
 
-FOREIGN: Final = ("SAGAWORKS_", "CARRIER_")
+FOREIGN: Final = ("SAGAWORKS_", "CARRIER_", "RENTAL_")
 FOREIGN_ENDS: Final = ("_DATABASE_URL", "_OWNER_URL", "_MANAGEMENT_URL", "_MANAGE_PORT")
 
 DOWN_WITHIN: Final = 60.0

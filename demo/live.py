@@ -12,13 +12,7 @@ from rich.live import Live
 from rich.table import Table
 
 from demo.readings import Counts
-from workers.inventory import hold_stock, ship_stock
-from workers.orders import accept_order, confirm_order
-from workers.payments import charge_card
-from workers.shipping import book_shipment
-
-STEPS: Final = (accept_order, hold_stock, charge_card, book_shipment, confirm_order, ship_stock)
-"""The steps in the order of the diagram."""
+from demo.sagas import PLACE_ORDER, DemoSaga
 
 LINE_EVERY: Final = 2.0
 """Seconds between two lines where there is no terminal."""
@@ -26,47 +20,48 @@ LINE_EVERY: Final = 2.0
 
 @dataclass
 class Progress:
-    """How far the orders are, by what the workers count.
+    """How far the orders or trips are, by what the workers count.
 
     Attributes:
-        total: orders to place.
+        total: sagas to start.
         started: sagas that the engine has taken.
         counts: jobs by step and outcome.
     """
 
     total: int
+    saga: DemoSaga = PLACE_ORDER
     started: int = 0
     counts: Counts = field(default_factory=Counts)
     began: float = field(default_factory=time.monotonic)
 
     @property
     def done(self) -> int:
-        """Orders whose goods have left the house."""
-        return self.counts[ship_stock.name, "executed"]
+        """Those whose last step is done."""
+        return self.counts[self.saga.steps[-1].name, "executed"]
 
     @property
     def undone(self) -> int:
-        """Orders that were taken in and then rejected."""
-        return self.counts[_undo_name(accept_order), "compensated"]
+        """Those that were taken in and then undone."""
+        return self.counts[_undo_name(self.saga.steps[0]), "compensated"]
 
     @property
     def refused(self) -> int:
-        """Orders turned away before anything was done for them."""
-        return self.counts[accept_order.name, "refused"]
+        """Those turned away before anything was done for them."""
+        return self.counts[self.saga.steps[0].name, "refused"]
 
     @property
     def ended(self) -> int:
-        """Orders that have met their fate."""
+        """Those that have met their fate."""
         return self.done + self.undone + self.refused
 
     @property
     def in_flight(self) -> int:
-        """Orders started and not ended."""
+        """Those started and not ended."""
         return max(0, self.started - self.ended)
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the first order."""
+        """Seconds since the first start."""
         return time.monotonic() - self.began
 
     def summary(self) -> str:
@@ -88,7 +83,7 @@ class View(Protocol):
 
 def draw(progress: Progress) -> Table:
     """Return the table: a row for each step, with what was done and undone."""
-    table = Table(box=box.SIMPLE_HEAD, title="place_order, step by step")
+    table = Table(box=box.SIMPLE_HEAD, title=f"{progress.saga.process}, step by step")
     table.title_justify, table.pad_edge = "left", False
     table.caption, table.caption_justify = progress.summary(), "left"
     for heading in ("step", "service"):
@@ -97,7 +92,7 @@ def draw(progress: Progress) -> Table:
         table.add_column(heading, justify="right")
     table.add_column("undone by")
     table.add_column("undone", justify="right")
-    for step in STEPS:
+    for step in progress.saga.steps:
         undo = _undo_name(step)
         undone = progress.counts[undo, "compensated"]
         cells = (*_counts_of(step.name, progress.counts), undo, str(undone) if undo else "")

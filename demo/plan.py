@@ -2,11 +2,11 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeVar
 
 from demo.carrier_stub import NOWHERE
 
@@ -50,12 +50,15 @@ PATIENCE_WITH_HOLDERS: Final = "PT3S"
 """`pay_within` of the orders whose holder never approves, so that nobody waits two minutes."""
 
 
+F = TypeVar("F", bound=StrEnum)
+
+
 @dataclass(frozen=True)
-class PlannedOrder:
-    """One order: its key, what it's made for, and the variables its saga starts with."""
+class PlannedSaga:
+    """One order or trip: its key, what it's made for, and the variables its saga starts with."""
 
     key: str
-    fate: Fate
+    fate: StrEnum
     variables: dict[str, object]
 
     @property
@@ -77,7 +80,7 @@ class PlannedCard:
 class Plan:
     """All orders, and what the shelves and cards hold before the first of them."""
 
-    orders: tuple[PlannedOrder, ...]
+    orders: tuple[PlannedSaga, ...]
 
     @property
     def stock(self) -> dict[str, int]:
@@ -98,35 +101,39 @@ class Plan:
         ]
         return (*rich, PlannedCard(POOR_CARD, Decimal("1.00")), *asking)
 
-    def one_of_each(self) -> Iterator[PlannedOrder]:
+    def one_of_each(self) -> list[PlannedSaga]:
         """The first order of each fate, for whoever wants to look closer."""
-        seen = set()
-        for order in self.orders:
-            if order.fate not in seen:
-                seen.add(order.fate)
-                yield order
+        return first_of_each(self.orders)
 
 
 def make_plan(count: int, seed: int, prefix: str = "order") -> Plan:
     """Plan `count` orders; the same seed plans the same ones."""
     dice = random.Random(seed)  # noqa: S311  repeatable, and no secret
-    fates = _fates(count)
+    fates = list(shared_out(count, SHARES).elements())
     dice.shuffle(fates)
     width = max(4, len(str(count)))
     keys = (f"{prefix}-{number:0{width}}" for number in range(1, count + 1))
     orders = (
-        PlannedOrder(key, fate, _variables(key, fate, dice))
+        PlannedSaga(key, fate, _variables(key, fate, dice))
         for key, fate in zip(keys, fates, strict=True)
     )
     return Plan(tuple(orders))
 
 
-def _fates(count: int) -> list[Fate]:
-    """One of each where there is room, then always the fate that lags its share most."""
-    taken = Counter(Fate if count >= len(Fate) else ())
+def first_of_each(sagas: Iterable[PlannedSaga]) -> list[PlannedSaga]:
+    """Return the first one of each fate."""
+    first: dict[str, PlannedSaga] = {}
+    for saga in sagas:
+        first.setdefault(saga.fate, saga)
+    return list(first.values())
+
+
+def shared_out(count: int, shares: Mapping[F, int]) -> Counter[F]:
+    """Share out `count`: one of each where there is room, then to whoever lags its share most."""
+    taken = Counter(shares.keys() if count >= len(shares) else ())
     for _ in range(count - taken.total()):
-        taken[max(SHARES, key=lambda fate: SHARES[fate] * count - 100 * taken[fate])] += 1
-    return list(taken.elements())
+        taken[max(shares, key=lambda fate: shares[fate] * count - 100 * taken[fate])] += 1
+    return taken
 
 
 def _variables(key: str, fate: Fate, dice: random.Random) -> dict[str, object]:

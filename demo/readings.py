@@ -16,15 +16,18 @@ ANSWER_WITHIN: Final = 10.0
 
 JOBS: Final = "sagaworks_jobs_total"
 
+PARTNERS: Final = {"carrier": "/parcels", "rental": "/rentals"}
+"""The simulated partners, and where each has its books."""
+
 Counts = Counter[tuple[str, str]]
 """How many jobs of a step had an outcome, by (step, outcome)."""
 
 
 class Readings:
-    """The management ports of the workers, and the carrier's own.
+    """The management ports of the workers, and the partners' own.
 
     Args:
-        urls: by service name; the carrier's under "carrier".
+        urls: by service name; a partner's under its own, such as "carrier".
     """
 
     def __init__(self, urls: dict[str, str]) -> None:
@@ -34,7 +37,7 @@ class Readings:
     def jobs(self) -> Counts:
         """Return the counts of all workers."""
         counts: Counts = Counter()
-        for service in self.urls.keys() - {"carrier"}:
+        for service in self.urls.keys() - PARTNERS.keys():
             _, body = self._get(service, "/metrics")
             counts.update(read_jobs(body.decode()))
         return counts
@@ -57,7 +60,11 @@ class Readings:
 
     def carrier(self) -> dict[str, int]:
         """Return the carrier's own books."""
-        return dict(self._json("carrier", "/parcels"))
+        return dict(self._json("carrier", PARTNERS["carrier"]))
+
+    def rental_company(self) -> dict[str, int]:
+        """Return the rental company's own books."""
+        return dict(self._json("rental", PARTNERS["rental"]))
 
     def _json(self, service: str, path: str) -> Any:  # noqa: ANN401  JSON
         status, body = self._get(service, path)

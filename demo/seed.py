@@ -1,13 +1,16 @@
-"""What the services own before the first order: filled shelves and opened cards."""
+"""What the services own before the first saga: shelves, cards, seats and rooms."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from sqlalchemy.exc import DBAPIError
-from sqlmodel import Session
+from sqlmodel import Session, SQLModel
 
 from demo.errors import DemoError
-from demo.plan import Plan
+from demo.plan import Plan, PlannedCard
+from demo.trips import TripPlan
+from models.flights import Flight
+from models.hotels import Hotel
 from models.inventory import Stock
 from models.payments import Card
 from sagaworks.ledger.store import Store
@@ -22,16 +25,20 @@ def seed(settings: Settings, plan: Plan) -> None:
     """
     stock = [Stock(sku=sku, available=units, received=units) for sku, units in plan.stock.items()]
     _add_all(settings, "inventory", stock)
-    cards = [
-        Card(
-            number=card.number,
-            balance=card.balance,
-            opened_with=card.balance,
-            needs_approval=card.needs_approval,
-        )
-        for card in plan.cards
-    ]
-    _add_all(settings, "payments", cards)
+    _add_all(settings, "payments", map(_card, plan.cards))
+
+
+def seed_trips(settings: Settings, plan: TripPlan) -> None:
+    """Free the seats and rooms and open the cards, each in its own service's database.
+
+    Raises:
+        DemoError: a database can't be written.
+    """
+    seats = [Flight(number=number, seats=n, free=n) for number, n in plan.seats.items()]
+    _add_all(settings, "flights", seats)
+    rooms = [Hotel(name=name, rooms=n, free=n) for name, n in plan.rooms.items()]
+    _add_all(settings, "hotels", rooms)
+    _add_all(settings, "payments", map(_card, plan.cards))
 
 
 def approve(settings: Settings, card: str) -> None:
@@ -44,7 +51,16 @@ def approve(settings: Settings, card: str) -> None:
         session.get_one(Card, card, with_for_update=True).approved = True
 
 
-def _add_all(settings: Settings, service: str, rows: list[Stock] | list[Card]) -> None:
+def _card(planned: PlannedCard) -> Card:
+    return Card(
+        number=planned.number,
+        balance=planned.balance,
+        opened_with=planned.balance,
+        needs_approval=planned.needs_approval,
+    )
+
+
+def _add_all(settings: Settings, service: str, rows: Iterable[SQLModel]) -> None:
     with _session(settings, service) as session:
         session.add_all(rows)
 

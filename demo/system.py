@@ -1,4 +1,4 @@
-"""Everything that the demo starts: engine, databases, carrier, workers, diagrams."""
+"""Everything that the demo starts: engine, databases, partner, workers, diagrams."""
 
 import asyncio
 import os
@@ -11,10 +11,9 @@ from rich.console import Console
 from demo.databases import Databases, Servers
 from demo.errors import DemoError
 from demo.home import Home, demo_environment
-from demo.plan import Plan
 from demo.processes import Child, Children
-from demo.readings import Readings
-from demo.seed import seed
+from demo.readings import PARTNERS, Readings
+from demo.sagas import PLACE_ORDER, AnyPlan, DemoSaga
 from sagaworks import engine
 from sagaworks.engine.progress import download_bar
 from sagaworks.migrate import upgrade
@@ -26,7 +25,7 @@ WORKER_ENDS_WITHIN: Final = 30.0
 """Seconds from SIGTERM to SIGKILL: more than a worker's own time of grace."""
 
 BUSY_CALLS: Final = 10
-"""Calls of a hundred that the simulated carrier first answers with 503."""
+"""Calls of a hundred that the simulated partner first answers with 503."""
 
 ENGINE_SEEN_EVERY: Final = 5.0
 """Seconds between two looks at the engine, which its own keeper brings back when it dies."""
@@ -38,15 +37,17 @@ LARGE: Final = 500
 class System:
     """The demo's processes, and how to reach them."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  what a demo is made of
         self,
         project: Project,
         home: Home,
         console: Console,
         cluster: str | None,
         databases: Databases = Databases.SQLITE,
+        saga: DemoSaga = PLACE_ORDER,
     ) -> None:
         """Start nothing yet; `cluster` is the address of an engine that the caller names."""
+        self.saga = saga
         self.project = project
         self.home = home
         self.console = console
@@ -71,28 +72,28 @@ class System:
         self.servers.await_end()
         self.home.clear()
 
-    def start(self, plan: Plan) -> Readings:
-        """Start everything, with filled shelves and cards; return how to ask it.
+    def start(self, plan: AnyPlan) -> Readings:
+        """Start everything, with databases filled for the plan; return how to ask it.
 
         Raises:
             SagaworksError: something doesn't start; says what and where its log is.
         """
         self._engine(quick=len(plan.orders) < LARGE)
         owners = self._start_servers() if self.databases is Databases.SERVERS else self.settings
-        for service in self.project.service_names():
+        for service in self.saga.services:
             upgrade(service, owners, self.project)
         if not self.home.seeded.exists():
-            seed(self.settings, plan)
-            self.home.seeded.touch()
+            self.saga.seed(self.settings, plan)
+            self.home.seeded.write_text(self.saga.process)
         began = time.monotonic()
-        carrier = self._start_carrier()
-        for service in self.project.service_names():
-            self.children.start(service, "-m", "workers", service, CARRIER_URL=carrier)
+        partner = self._start_partner()
+        for service in self.saga.services:
+            self.children.start(service, "-m", "workers", service, **partner)
         self.children.await_all(_has_url)
         readings = Readings({child.name: child.url() or "" for child in self.children.children})
         self._deploy()
         self.children.await_all(lambda child: _why_not_ready(child, readings))
-        self._say("workers", f"{', '.join(self.project.service_names())}", time.monotonic() - began)
+        self._say("workers", f"{', '.join(self.saga.services)}", time.monotonic() - began)
         return readings
 
     def check(self) -> None:
@@ -107,8 +108,8 @@ class System:
             raise DemoError(f"the engine has ended; its logs are in {logs}")
 
     def stop(self, *, train: bool) -> None:
-        """Stop everything: workers, carrier, engine; with `train` the next start may be faster."""
-        for killed in self.children.stop(WORKER_ENDS_WITHIN, last="carrier"):
+        """Stop everything: workers, partner, engine; with `train` the next start may be faster."""
+        for killed in self.children.stop(WORKER_ENDS_WITHIN, last=self.saga.partner.name):
             self._note(f"{killed} didn't end by itself: killed")
         self.servers.stop()
         if self.cluster:
@@ -148,13 +149,15 @@ class System:
         self.settings = Settings.load(self.children.environ, self.project)
         return Settings.load(told, self.project)
 
-    def _start_carrier(self) -> str:
-        journal = str(self.home.folder / "carrier.jsonl")
-        run_file = str(self.children.run / "carrier.json")
+    def _start_partner(self) -> dict[str, str]:
+        """Start the simulated partner; return the environment that tells where it is."""
+        name, module, variable = self.saga.partner
+        journal = str(self.home.folder / f"{name}.jsonl")
+        run_file = str(self.children.run / f"{name}.json")
         options = ("--journal", journal, "--run-file", run_file, "--busy", str(BUSY_CALLS))
-        carrier = self.children.start("carrier", "-m", "demo.carrier_stub", *options)
+        partner = self.children.start(name, "-m", module, *options)
         self.children.await_all(_has_url)
-        return carrier.url() or ""
+        return {variable: partner.url() or ""}
 
     def _deploy(self) -> None:
         async def deploy() -> None:
@@ -180,4 +183,4 @@ def _has_url(child: Child) -> str | None:
 
 
 def _why_not_ready(child: Child, readings: Readings) -> str | None:
-    return None if child.name == "carrier" else readings.why_not_ready(child.name)
+    return None if child.name in PARTNERS else readings.why_not_ready(child.name)

@@ -11,11 +11,9 @@ from sagaworks.errors import ContractError, EngineError
 from sagaworks.project import Project
 from sagaworks.runtime.backoff import Backoff
 from sagaworks.runtime.deliveries import why_not_a_key
-from sagaworks.runtime.gateway import LOOKED_AT, Gateway, PersonsTask, connect
+from sagaworks.runtime.gateway import HOUR, LOOKED_AT, Gateway, PersonsTask, connect
 from sagaworks.saga import RESERVED_PREFIX, JobKey
 from sagaworks.settings import Settings
-
-HOUR: Final = timedelta(hours=1)
 
 LOOKS: Final = 2 * LOOKED_AT
 """How long a task is looked for: others who look at the same moment hide it for half of it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -47,7 +48,7 @@ def trail(
 
     project = Project.load()
     settings = Settings.load(project=project)
-    found = read_trail(key, project.service_names(), settings)
+    found = _of_those_drawn(read_trail(key, project.service_names(), settings), project)
     if format_ is Format.JSON:
         typer.echo(found.as_json())
     elif not picture:
@@ -63,6 +64,19 @@ def trail(
         typer.echo(f"sagaworks: {asked} knows {key}", err=True)
     if found.unreachable or not found.entries:
         raise typer.Exit(_FINDINGS)
+
+
+def _of_those_drawn(found: Trail, project: Project) -> Trail:
+    """Leave out who couldn't be asked and has no part in the saga: another saga's services."""
+    from sagaworks.diagram import read_diagram
+
+    process = next((e["step"] for e in found.entries if e["event"] == "started"), None)
+    for diagram in map(read_diagram, project.diagram_files()) if found.unreachable else ():
+        if diagram.process_id == process:
+            drawn = {task.job_type.partition(".")[0] for task in diagram.tasks.values()}
+            missing = tuple(one for one in found.unreachable if one.service in drawn)
+            return replace(found, unreachable=missing)
+    return found
 
 
 def _paint(found: Trail, project: Project, settings: Settings, file: Path) -> None:

@@ -27,6 +27,8 @@ DEFAULT_TENANT: Final = "<default>"
 """What the engine calls its only tenant; sending it to a gateway without tenancy is an error."""
 
 
+HOUR: Final = timedelta(hours=1)
+
 USER_TASK: Final = "io.camunda.zeebe:userTask"
 """The engine's own job type for what a person does."""
 
@@ -132,7 +134,7 @@ class Gateway:
         correlation_key: str,
         variables: Mapping[str, Json],
         *,
-        lasts: timedelta,
+        lasts: timedelta = HOUR,
     ) -> None:
         """Publish a message; the engine keeps it for as long as it `lasts` for whoever awaits it.
 

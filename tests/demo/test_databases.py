@@ -20,6 +20,8 @@ ROWS = {
     "orders": ("orders", "('order-1', 'accepted', 'lamp', 1, 1990)"),
     "payments": ("card", "('card-1', 100, 100, false, false)"),
     "inventory": ("stock", "('lamp', 1, 0, 0, 1)"),
+    "flights": ("flight", "('SG-100', 1, 1, 0, 0)"),
+    "hotels": ("hotel", "('Sea View', 1, 1, 0, 0)"),
 }
 
 

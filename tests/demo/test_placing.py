@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import pytest
 
-from demo import placing
+from demo import people, placing
 from demo.errors import DemoError, StuckError
 from demo.placing import Placing
 from demo.plan import make_plan
@@ -56,7 +56,7 @@ class FakeStarter:
 def _no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(placing, "Starter", FakeStarter)
     monkeypatch.setattr(placing, "LOOK_EVERY", 0.01)
-    monkeypatch.setattr(placing, "approve", lambda *_: None)
+    monkeypatch.setattr(people, "approve", lambda *_: None)
 
 
 @pytest.fixture

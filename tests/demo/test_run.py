@@ -100,6 +100,18 @@ def ended(report: Path) -> int:
     )
 
 
+def test_trips_run_prove_their_books_and_show_each_fate(folder: Path) -> None:
+    """Also those that the engine forgets to undo, and the one that a simulated person repairs."""
+    demo = start(folder, "--saga", "book_trip", "--orders", "8")
+    said, _ = demo.communicate(timeout=ENDS_WITHIN)
+
+    assert demo.returncode == 0, said
+    assert "WRONG" not in said
+    assert "every trip has one end: 8 asked for = 2 ticketed" in said
+    assert "rental company (simulated)" in said
+    assert f"up --saga book_trip --data {folder}" in said
+
+
 # Words that the demo says when it has just begun a part of its work.
 @pytest.mark.parametrize("words", ["orders of mixed fate", "engine ", "workers "])
 def test_ctrl_c_stops_everything(folder: Path, words: str) -> None:

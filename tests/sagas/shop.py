@@ -58,7 +58,7 @@ class Shop:
 
     def trail(self, key: str) -> list[tuple[str, str]]:
         """What happened in all services, in order: (step, event)."""
-        names = self.system.project.service_names()
+        names = self.system.saga.services
         entries = [entry for name in names for entry in self.readings.ledger(name, key)]
         return [(e["step"], e["event"]) for e in sorted(entries, key=lambda e: str(e["at"]))]
 

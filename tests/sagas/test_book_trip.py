@@ -1,19 +1,29 @@
 """book_trip on the embedded engine and on the broker, with every fate that a trip can meet."""
 
-import threading
+import os
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
-from demo.rental_stub import ALWAYS_OUT, RentalCompany, Server
-from models.flights import Booking, BookingStatus, Flight
-from models.hotels import Hotel, Stay
-from models.payments import Card
+from demo.rental_stub import ALWAYS_OUT, RentalCompany
+from models.flights import BookingStatus
+from models.hotels import Stay
 from sagaworks.testing import HANG, Zeebe
-from sagaworks.testing.saga import RunningSaga
+from tests.sagas.agency import (
+    ask_for,
+    assert_nothing_is_left,
+    confirm,
+    happened,
+    money,
+    renting,
+    rooms,
+    runs,
+    seats,
+    status,
+    stock,
+)
 from workers.cars import cars
 from workers.flights import flights
 from workers.hotels import hotels
@@ -21,41 +31,17 @@ from workers.payments import payments
 
 pytestmark = [pytest.mark.engine, pytest.mark.zeebe_engines("embedded", "broker")]
 
-BOOK_TRIP = "book_trip"
-
-TRIP: dict[str, Any] = {
-    "flight": "SG-100",
-    "travellers": ["Ada", "Grace", "Mary"],
-    "hotel": "Sea View",
-    "car_class": "van",
-    "card": "card-01",
-    "amount": Decimal("900.00"),
-}
-
 
 @pytest.fixture
 def company(monkeypatch: pytest.MonkeyPatch) -> Iterator[RentalCompany]:
-    """The simulated rental company, whom the cars service calls."""
-    company = RentalCompany()
-    with Server(company) as server:
-        monkeypatch.setenv("RENTAL_URL", server.url)
-        serving = threading.Thread(target=server.serve_forever, args=(0.01,))
-        serving.start()
+    with renting(monkeypatch) as company:
         yield company
-        server.shutdown()
-        serving.join()
 
 
 @pytest.fixture
 def stocked(zeebe: Zeebe, company: RentalCompany) -> Zeebe:
-    """Ten seats on one flight and two on another, four rooms, a card; no worker runs yet."""
-    with zeebe.session(flights) as session:
-        session.add(Flight(number="SG-100", seats=10, free=10))
-        session.add(Flight(number="SG-002", seats=2, free=2))
-    with zeebe.session(hotels) as session:
-        session.add(Hotel(name="Sea View", rooms=4, free=4))
-    with zeebe.session(payments) as session:
-        session.add(Card(number="card-01", balance=Decimal(1000), opened_with=Decimal(1000)))
+    """There is something to book; no worker runs yet."""
+    stock(zeebe)
     return zeebe
 
 
@@ -64,58 +50,6 @@ def agency(stocked: Zeebe) -> Zeebe:
     """The four services work."""
     stocked.work(flights, hotels, cars, payments)
     return stocked
-
-
-def ask_for(agency: Zeebe, **changes: Any) -> RunningSaga:
-    """Ask for a trip for three, or as changed; the hotel hasn't said anything yet."""
-    return agency.run(BOOK_TRIP, **(TRIP | changes))
-
-
-def confirm(agency: Zeebe, trip: RunningSaga) -> None:
-    """Let the hotel say yes."""
-    agency.publish("room_confirmed", correlation_key=trip.business_key, confirmation="SV-7")
-
-
-def seats(agency: Zeebe, number: str = "SG-100") -> tuple[int, int, int]:
-    """How many seats are free, held and sold."""
-    with agency.session(flights) as session:
-        flight = session.get_one(Flight, number)
-        return flight.free, flight.held, flight.sold
-
-
-def rooms(agency: Zeebe) -> tuple[int, int, int]:
-    """How many rooms are free, held and booked."""
-    with agency.session(hotels) as session:
-        hotel = session.get_one(Hotel, "Sea View")
-        return hotel.free, hotel.held, hotel.booked
-
-
-def money(agency: Zeebe) -> Decimal:
-    """What is on the card."""
-    with agency.session(payments) as session:
-        return session.get_one(Card, "card-01").balance
-
-
-def status(agency: Zeebe, trip: RunningSaga) -> str:
-    """Where the booking stands."""
-    with agency.session(flights) as session:
-        return session.get_one(Booking, trip.business_key).status
-
-
-def runs(trip: RunningSaga, step: str, event: str) -> list[str]:
-    """For whom, or for what, a step of the trip was done or undone; sorted."""
-    return sorted(e["each"] for e in trip.ledger if (e["step"], e["event"]) == (step, event))
-
-
-def assert_nothing_is_left(agency: Zeebe, trip: RunningSaga, company: RentalCompany) -> None:
-    """Seats, rooms, car and money are as they were, and each step done was undone once."""
-    done = sorted((e["step"], e["each"]) for e in trip.ledger if e["event"] == "executed")
-    undone = sorted((e["step"], e["each"]) for e in trip.ledger if e["event"] == "undone")
-    assert done == undone
-    assert (seats(agency), seats(agency, "SG-002")) == ((10, 0, 0), (2, 0, 0))
-    assert (rooms(agency), money(agency)) == ((4, 0, 0), Decimal(1000))
-    assert company.books()["booked"] == company.books()["cancelled"]
-    assert status(agency, trip) == BookingStatus.CLOSED
 
 
 def test_a_trip_is_booked(agency: Zeebe, company: RentalCompany) -> None:
@@ -167,6 +101,76 @@ def test_a_hotel_that_stays_silent_undoes_the_trip(agency: Zeebe, company: Renta
     trip.assert_undone("hold_room", "rent_car", "hold_seat", "open_booking")
     trip.assert_ended_at("room_not_confirmed", "trip_undone")
     assert_nothing_is_left(agency, trip, company)
+
+
+def test_a_traveller_without_a_seat_undoes_the_seats_of_the_others(
+    agency: Zeebe, company: RentalCompany
+) -> None:
+    """The engine forgets the two seats: the multi-instance was terminated around them."""
+    trip = ask_for(agency, flight="SG-002")
+
+    trip.assert_undone()
+    assert_nothing_is_left(agency, trip, company)
+    assert len(runs(trip, "hold_seat", "undone")) == 2
+    assert len(runs(trip, "hold_seat", "refused")) == 1
+
+
+def test_a_hotel_that_is_full_undoes_what_its_siblings_had_done(
+    agency: Zeebe, company: RentalCompany
+) -> None:
+    trip = ask_for(agency, travellers=[f"traveller-{number}" for number in range(9)])
+
+    trip.assert_undone()
+    assert_nothing_is_left(agency, trip, company)
+    assert runs(trip, "hold_room", "refused") == [""]
+
+
+def test_a_trip_is_cancelled_while_the_hotel_is_awaited(
+    agency: Zeebe, company: RentalCompany
+) -> None:
+    """The engine forgets the room: the sub-process was terminated around it."""
+    trip = ask_for(agency).wait_for("await_confirmation")
+
+    agency.publish("trip_cancelled", correlation_key=trip.business_key)
+
+    trip.assert_undone()
+    trip.assert_ended_at("cancelled_in_time", "trip_undone")
+    assert_nothing_is_left(agency, trip, company)
+    assert ("hold_room", "") in happened(trip, "undone")
+
+
+@pytest.mark.zeebe_clock
+def test_a_person_who_finds_no_car_in_time_undoes_the_trip(
+    agency: Zeebe, company: RentalCompany
+) -> None:
+    trip = ask_for(agency, car_class=ALWAYS_OUT, confirm_within="PT8H")
+    trip.wait_for("choose_another_car")
+    trip.wait_for("await_confirmation")
+
+    agency.advance(timedelta(hours=5))
+
+    trip.assert_undone()
+    trip.assert_ended_at("trip_without_a_car", "trip_undone")
+    assert_nothing_is_left(agency, trip, company)
+
+
+def test_a_rental_company_that_is_away_for_a_while_is_asked_again(
+    agency: Zeebe, company: RentalCompany, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = os.environ["RENTAL_URL"]
+    monkeypatch.setenv("RENTAL_URL", "http://127.0.0.1:1")
+    trip = ask_for(agency)
+    confirm(agency, trip)
+    agency.feed.wait_for(
+        lambda: any(str(one).startswith("rent_car retrying") for one in trip.trail_so_far),
+        agency.engine.patience,
+    )
+
+    monkeypatch.setenv("RENTAL_URL", there)
+
+    trip.assert_completed()
+    assert company.books()["booked"] == 1
+    assert len(runs(trip, "rent_car", "intended")) == 1
 
 
 def test_a_person_finds_another_car_where_there_is_none(

@@ -443,6 +443,22 @@ def test_a_trail_with_a_service_missing_is_exit_code_3(
     assert said.err == "sagaworks: orders is unreachable: no worker is running\n"
 
 
+def test_a_service_of_another_saga_needn_t_run(
+    run: Run, project: Path, trail: Callable[[Trail], None]
+) -> None:
+    began = {**HELD, "step": "count", "event": "started"}
+    away = [Unreachable(service, "no worker is running") for service in ("orders", "stock")]
+
+    trail(Trail("order-42", (began, HELD), tuple(away[:1])))
+    without_a_stranger = run("trail", "order-42")
+    trail(Trail("order-42", (began, HELD), tuple(away)))
+    without_a_participant = run("trail", "order-42")
+
+    assert (without_a_stranger.code, without_a_stranger.err) == (0, "")
+    assert without_a_participant.code == 3
+    assert without_a_participant.err == "sagaworks: stock is unreachable: no worker is running\n"
+
+
 def test_a_key_nobody_knows_is_exit_code_3(
     run: Run, project: Path, trail: Callable[[Trail], None]
 ) -> None:
