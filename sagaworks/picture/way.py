@@ -73,7 +73,7 @@ class Way:
         runs: of elements, the process itself left out, in the order in which they began.
         flows: how often each was taken.
         undone: how often each compensation path was taken.
-        incidents: how many it had, those resolved too.
+        incidents: element, the engine's type and whether it's resolved, of each.
         backward: ids of what is passed only to undo.
     """
 
@@ -82,7 +82,7 @@ class Way:
     runs: Sequence[Run]
     flows: Mapping[str, int] = field(default_factory=dict)
     undone: Mapping[Undo, int] = field(default_factory=dict)
-    incidents: int = 0
+    incidents: Sequence[tuple[str, str, bool]] = ()
     backward: frozenset[str] = frozenset()
 
     @property
@@ -106,7 +106,8 @@ def read_way(told: Known, diagram: Diagram | None = None) -> Way:
     undone = Counter(
         (one.thrown_by or "", one.element) for one in told.undoings if one.last == "COMPLETED"
     )
-    return Way(told.instance, _fate(told), runs, flows, undone, len(told.incidents), back)
+    incidents = [(one.element, one.kind, one.resolved) for one in told.incidents]
+    return Way(told.instance, _fate(told), runs, flows, undone, incidents, back)
 
 
 def paint_way(way: Way) -> dict[str, Mark]:

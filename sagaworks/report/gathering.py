@@ -32,8 +32,10 @@ class Gathering:
     ``sagas``. A shape is ``[diagram, fate, incidents, runs, flows, undos]``, a run ``[id, state,
     code, pace]``, a flow ``[id, times]``, an undo ``[throw, activity, times]``. A saga is ``[key,
     shape, began, took, times, note]``; its times are begin and duration, in milliseconds, of each
-    run of its shape that takes any. Runs stand in the order of their ids, not of their times:
-    what runs in parallel would else make a shape of its own each time.
+    run of its shape that takes any. An incident is ``[id, kind, resolved]``.
+
+    Runs stand in the order of their ids, not of their times: what runs in parallel would else make
+    a shape of its own each time.
     """
 
     def __init__(self) -> None:
@@ -119,7 +121,11 @@ class Gathering:
             for (throw, activity), times in way.undone.items()
             if throw
         )
-        return [number, self._text(way.fate), way.incidents, packed, flows, undos]
+        incidents = [
+            [drawn.number(id_), self._text(kind), int(resolved)]
+            for id_, kind, resolved in way.incidents
+        ]
+        return [number, self._text(way.fate), incidents, packed, flows, undos]
 
     def _number_of(self, shape: list[Any]) -> int:
         name = repr(shape)
@@ -138,7 +144,7 @@ def _renumbered(shape: list[Any], texts: list[int], number: int, ids: list[int])
     return [
         number,
         texts[fate],
-        incidents,
+        [[ids[id_], texts[kind], resolved] for id_, kind, resolved in incidents],
         [[ids[id_], texts[state], texts[code], pace] for id_, state, code, pace in runs],
         sorted([ids[id_], times] for id_, times in flows),
         sorted([ids[throw], ids[activity], times] for throw, activity, times in undos),

@@ -441,15 +441,17 @@
       `${at + 1}`, nameOf(run.id), stateCell(run.state), run.code, `+${span(run.began)}`, span(run.took),
     ]);
     const [, , incidents] = shapes[saga[SHAPE]];
+    const trouble = incidents.map(([id, kind, resolved]) => [nameOf(id), texts[kind], resolved ? 'resolved' : 'open']);
     const facts = [
       `begun ${clock.format(saga[BEGAN])}`,
       saga[TOOK] === STILL ? 'not ended' : `took ${span(saga[TOOK])}`,
-      several(incidents, 'incident'),
+      several(incidents.length, 'incident'),
       ...(texts[saga[NOTE]] ? [texts[saga[NOTE]]] : []),
     ];
     return [
       element('p', {}, facts.join(' · ')),
       ...table('Its steps', [['#'], ['step', 'word'], ['state', 'word'], ['code', 'word'], ['begun'], ['took']], lines),
+      ...(trouble.length ? table('Its incidents', [['at', 'word'], ['kind', 'word'], ['', 'word']], trouble) : []),
     ];
   }
 

@@ -133,7 +133,11 @@ def test_a_saga_that_is_stuck_says_by_what_but_never_with_which_value(nine: Page
     choose(nine, "stuck")
 
     assert "3 incident" in badges(nine)
-    assert "EXTRACT_VALUE_ERROR" in texts(nine, "#tables td")
+    assert texts(nine, "#tables table:last-child td") == [
+        "Charge card",
+        "EXTRACT_VALUE_ERROR",
+        "open",
+    ]
     assert "nonsense" not in nine.ask("document.documentElement.outerHTML")
 
 
@@ -378,7 +382,8 @@ def plain(gathering: Gathering) -> list[Any]:
         ids, words = data["diagrams"][number]["ids"], data["texts"]
         shown.append(
             (
-                *(key, began, took, times, words[note], words[fate], incidents),
+                *(key, began, took, times, words[note], words[fate]),
+                [(ids[id_], words[kind], resolved) for id_, kind, resolved in incidents],
                 [(ids[id_], words[state], words[code], pace) for id_, state, code, pace in runs],
                 sorted((ids[id_], n) for id_, n in flows),
                 sorted((ids[a], ids[b], n) for a, b, n in undos),
