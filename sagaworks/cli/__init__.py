@@ -16,6 +16,7 @@ from sagaworks.cli import (
     complete,
     db,
     deploy,
+    diff,
     draw,
     history,
     message,
@@ -42,6 +43,7 @@ app = typer.Typer(
 app.command("new")(new.new)
 app.command("check")(check.check)
 app.command("deploy")(deploy.deploy)
+app.command("diff")(diff.diff)
 app.command("draw")(draw.draw)
 app.command("templates")(templates.templates)
 app.command("start")(start.start)
