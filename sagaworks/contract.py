@@ -121,7 +121,7 @@ class _Contract:
 
     def _of_handler(self, diagram: Diagram, task: Task) -> Iterator[Finding]:
         undo = self.undos.get(task.job_type)
-        if task.undoes is None and undo is not None:
+        if task.undoes is None and undo is not None and not diagram.is_in_handler(task.id):
             what = f"undoes nothing as drawn, but in code it undoes `{undo.step.job_type}`"
             remedy = "connect it to that step's compensation event"
             yield _drawn(diagram, task, "orphan-handler", what, remedy)

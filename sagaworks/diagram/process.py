@@ -64,6 +64,11 @@ class Diagram:
             starts.extend(onward)
         return [task for id_, task in self.tasks.items() if id_ in found]
 
+    def is_in_handler(self, id_: str) -> bool:
+        """Whether the element is part of a sub-process that undoes something."""
+        handlers = {task.handler for task in self.tasks.values()}
+        return any(scope in handlers for scope in self._within(id_) if scope != id_)
+
     def where(self, line: int) -> str:
         """Return ``bpmn/place_order.bpmn:42``."""
         return f"{shown(self.path)}:{line}"

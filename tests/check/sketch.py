@@ -214,6 +214,18 @@ class Sketch:
         self.scope.shapes.append(shape)
         self.by_id[id_] = shape
 
+    @contextmanager
+    def handled_by(self, host: str, id_: str) -> Iterator[None]:
+        """Draw a sub-process that undoes a step, and what is inside of it."""
+        event = f"{host}_undone"
+        self.on_edge(host, event, "compensate")
+        before = (self.last, self.column, self.row)
+        self.last, self.column, self.row = "", self.by_id[host].column, 2
+        with self.inside(id_, attributes='isForCompensation="true"'):
+            yield
+        self.last, self.column, self.row = before
+        self.scope.associations.append((event, id_))
+
     def on_edge(
         self, host: str, id_: str, event: str, *, attributes: str = "", **more: str
     ) -> Shape:

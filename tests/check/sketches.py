@@ -345,6 +345,26 @@ def undo_refuses(s: Sketch, *, wrong: bool) -> str:
     return "free_amount"
 
 
+@of_rule
+def error_in_handler(s: Sketch, *, wrong: bool) -> str:
+    s.start()
+    s.step("stock.hold_stock")
+    with s.handled_by("hold_stock", "put_back"):
+        s.start("put_back_begun")
+        s.step("stock.release_stock")
+        s.gateway("all_there")
+        s.end("put_back_done", condition="=all_there")
+        s.at("all_there", row=1)
+        if wrong:
+            s.end("something_lost", "error", code="LOST", condition="=not(all_there)")
+        else:
+            s.step("stock.count_stock", condition="=not(all_there)")
+            s.end("counted")
+    s.step("orders.confirm_order", kind="pivot")
+    ended(s, "hold_stock")
+    return "something_lost"
+
+
 # The pivot
 
 

@@ -258,6 +258,22 @@ def test_a_compensation_that_no_step_is_connected_to_is_told(
     ) in findings
 
 
+def test_a_sub_process_may_be_the_handler_and_hold_the_compensation(
+    inventory: Service, draw: Draw
+) -> None:
+    handler = (
+        f'<subProcess id="put_back" isForCompensation="true">{task("inventory.release_stock")}'
+    )
+
+    assert (
+        told(
+            [inventory],
+            draw(HOLD, f"{handler}</subProcess>", undone("hold_stock", "put_back"), SHIP),
+        )
+        == []
+    )
+
+
 def test_a_step_as_handler_is_told(inventory: Service, draw: Draw) -> None:
     diagram = draw(HOLD, undone("hold_stock", "ship_stock"), handler("inventory.ship_stock"))
     findings = told([inventory], diagram)

@@ -41,7 +41,7 @@ def rethrow_not_caught(case: Case) -> Iterator[Finding]:
 
 def _uncaught(case: Case) -> Iterator[tuple[Node, str]]:
     for one in throwers(case, case.graph.process):
-        if case.kind(one) == "retriable":
+        if case.kind(one) == "retriable" or case.is_undoing(one):
             continue
         for code in sorted(code for code in codes_thrown(case, one) if code is not None):
             if catcher_of(case.graph, one, code) is None:

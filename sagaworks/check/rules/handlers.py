@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 
 from sagaworks.check.case import Case
+from sagaworks.check.catching import catcher_of
+from sagaworks.check.node import Node
 from sagaworks.check.rule import rule
 from sagaworks.finding import Finding
 
@@ -55,21 +57,12 @@ def orphan_handler(case: Case) -> Iterator[Finding]:
     """It looks as if something was undone here."""
     joined = {id_ for handlers in case.graph.handlers.values() for id_ in handlers}
     for told in case.contract("orphan-handler"):
-        if told.element not in joined and not _is_inside(case, told.element):
+        if told.element not in joined:
             yield told
     for one in case.handlers:
         known = one.task is not None and one.task.job_type in case.known.undos
         if one.id not in joined and not known:
             yield case.found("orphan-handler", one, "drawn as a handler, but it undoes nothing")
-
-
-def _is_inside(case: Case, id_: str) -> bool:
-    """Whether it's part of a sub-process that is a handler."""
-    return any(
-        case.graph.nodes[s].is_handler
-        for s in case.graph.scopes_around(id_)
-        if s in case.graph.nodes
-    )
 
 
 @rule(
@@ -184,3 +177,23 @@ def undo_refuses(case: Case) -> Iterator[Finding]:
         if codes:
             names = ", ".join(f"`{code}`" for code in sorted(codes))
             yield case.found("undo-refuses", one, f"its code names {names}")
+
+
+@rule(
+    "error-in-handler",
+    "error",
+    "An error thrown inside of a handler",
+    remedy="let a worker in it `Halt` where a person must look, and take the error event out",
+    source="measured: where it is caught, all other running handlers are ended half way",
+)
+def error_in_handler(case: Case) -> Iterator[Finding]:
+    """An undo that fails takes the others with it: some steps are undone, others aren't."""
+    for one in case.graph.nodes.values():
+        throws = one.kind == "endEvent" and one.event == "error"
+        if throws and case.is_undoing(one) and not _is_caught_inside(case, one):
+            yield case.found("error-in-handler", one, "ends the undo of other steps, too")
+
+
+def _is_caught_inside(case: Case, end: Node) -> bool:
+    event = catcher_of(case.graph, end, end.ref)
+    return event is not None and case.is_undoing(event)
