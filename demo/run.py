@@ -150,6 +150,7 @@ def _say_commands(system: System) -> None:
         "\nIn another terminal",
         f"  {_export(system)}",
         f"  {_sagaworks()} start {system.saga.process} --key {key} {given}",
+        *(f"  {_sagaworks()} {words.format(key=key)}" for words in system.saga.awaits),
         f"  {_sagaworks()} trail {key}",
         "\nCtrl-C stops it.",
     )

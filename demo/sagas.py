@@ -61,6 +61,7 @@ class DemoSaga:
         read_books, prove, draw: the books of its services, what they prove, their table.
         unfinished: which of some keys have no end yet.
         example: variables of one that goes through, for a person to type.
+        awaits: what it's to be given then: a command's words, with {key} for its key.
     """
 
     process: str
@@ -77,6 +78,7 @@ class DemoSaga:
     draw: Callable[[Any], Table]
     unfinished: Callable[[Readings, Iterable[str]], list[str]]
     example: tuple[str, ...]
+    awaits: tuple[str, ...] = ()
 
     @property
     def thing(self) -> str:
@@ -123,6 +125,7 @@ BOOK_TRIP: Final = DemoSaga(
         "card=card-01",
         "amount=480",
     ),
+    awaits=("message room_confirmed {key} --var confirmation=SV-7",),
 )
 
 SAGAS: Final = {saga.process: saga for saga in (PLACE_ORDER, BOOK_TRIP)}

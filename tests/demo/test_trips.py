@@ -175,6 +175,15 @@ def test_what_the_demo_says_of_a_saga_is_what_is_drawn(saga: Any) -> None:
     assert [step.id for step in diagram.first_steps()] == [saga.steps[0].name]
 
 
+def test_what_a_person_is_told_to_type_is_a_command_for_what_is_drawn() -> None:
+    [words] = BOOK_TRIP.awaits
+    command, message, key, *_ = words.format(key="my-trip").split()
+
+    assert (command, key) == ("message", "my-trip")
+    drawn = (Project.load().root / "bpmn" / "book_trip.bpmn").read_text()
+    assert f'<bpmn:message id="{message}_message" name="{message}">' in drawn
+
+
 def test_the_default_saga_is_place_order() -> None:
     assert next(iter(SAGAS.values())) is PLACE_ORDER
 
