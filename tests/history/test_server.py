@@ -57,6 +57,15 @@ def send(server: HistoryServer, method: str, path: str, body: bytes = b"", **hea
     return Said(answer.status, json.loads(text) if path != "/metrics" else {"text": text.decode()})
 
 
+def post(url: str, body: bytes) -> int:
+    """Send a bulk; return the status."""
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=10)
+    connection.request("POST", BULK, body)
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
 class TestOverHttp(RecordContract):
     @pytest.fixture
     def history(self, server: HistoryServer) -> Iterator[HttpHistory]:
