@@ -7,15 +7,13 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import Connection, and_, delete, insert, or_, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from sagaworks.history.keeping import tables
 from sagaworks.history.lives import FIRST, Lives, Mark, Meeting, meet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from sqlalchemy import ColumnElement
 
     from sagaworks.history.records import Record
 
@@ -129,18 +127,6 @@ def marks_from(connection: Connection, partition: Partition, low: int) -> Mappin
         for life, position, *mark in connection.execute(wanted)
         if partition.lives.has(life, position)
     }
-
-
-def is_present(number: int, lives: Lives) -> ColumnElement[bool]:
-    """Return the condition that a record of this partition holds in its present life."""
-    c = tables.record.c
-    each = [_holds(life, lives) for life in range(FIRST, lives.present + 1)]
-    return and_(c.partition == number, or_(*each))
-
-
-def _holds(life: int, lives: Lives) -> ColumnElement[bool]:
-    c, end = tables.record.c, lives.end_of(life)
-    return and_(c.life == life, *(() if end is None else (c.position < end,)))
 
 
 def forget_dead(connection: Connection, number: int, lives: Lives, before: int) -> int:
