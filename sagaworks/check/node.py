@@ -107,6 +107,11 @@ class Node:
         return self.kind in ("subProcess", "adHocSubProcess", "transaction")
 
     @property
+    def is_activity(self) -> bool:
+        """Whether events can stand on its edge: a task, a call activity or a sub-process."""
+        return self.waits and not self.kind.endswith(("Event", "Gateway"))
+
+    @property
     def waits(self) -> bool:
         """Whether a token stays here for a while."""
         return self.kind in WAITS

@@ -33,10 +33,12 @@ REFERENCES: Final = {
 def graph_of(root: XML, diagram: Diagram) -> Graph:
     """Return the graph of the executable process in a file that was read."""
     reader = _Reader(root, diagram)
+    nodes = {one.id: one for one in reader.nodes()}
+    ends = [(flow, {flow.source, flow.target}) for flow in diagram.flows]
     return Graph(
         diagram=diagram,
-        nodes={one.id: one for one in reader.nodes()},
-        flows=diagram.flows,
+        nodes=nodes,
+        flows=tuple(flow for flow, both in ends if both <= nodes.keys()),
         handlers=reader.joined,
         undo_events=reader.undo_events,
         drawn=frozenset(_drawn(root)),
@@ -55,6 +57,22 @@ def dangling(root: XML) -> Iterator[tuple[int, str, str, str]]:
                 target = one.get(attribute)
                 if target is not None and target not in known and ":" not in target:
                     yield one.sourceline, _nearest_id(one), attribute, target
+
+
+def misled(root: XML, graph: Graph) -> Iterator[tuple[int, str, str, str]]:
+    """Yield the same of each reference to something that is there, but of another sort."""
+    drawn = {id_: graph.nodes[id_].is_activity for id_ in graph.nodes}
+    for one in root.iter(f"{BPMN}sequenceFlow"):
+        for attribute in ("sourceRef", "targetRef"):
+            if one.get(attribute) not in drawn and _is_of(one, graph.process):
+                yield one.sourceline, one.get("id", ""), attribute, one.get(attribute, "")
+    for one in root.iter(f"{BPMN}boundaryEvent"):
+        if not drawn.get(one.get("attachedToRef"), False) and _is_of(one, graph.process):
+            yield one.sourceline, one.get("id", ""), "attachedToRef", one.get("attachedToRef", "")
+
+
+def _is_of(xml: XML, process: str) -> bool:
+    return any(one.get("id") == process for one in xml.iterancestors())
 
 
 class _Reader:

@@ -1,5 +1,7 @@
 """Whatever file is given, the answer is a line with the place: never a trace, never a long wait."""
 
+import random
+import re
 import subprocess
 import sys
 import time
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from sagaworks.check import check
+from sagaworks.project import Project
 from tests.check.sketch import NAMESPACES, Sketch
 from tests.check.sketches import begun, sale
 
@@ -19,6 +22,7 @@ HEAD = (
     + " ".join(f'xmlns:{name}="{uri}"' for name, uri in NAMESPACES.items())
     + ">\n"
 )
+ROOT = Path(__file__).parents[2]
 PATIENCE = 3.0
 """Seconds of processor time that any file may take."""
 
@@ -141,6 +145,26 @@ def test_a_pool_of_a_process_that_is_not_there_is_told(told: Told) -> None:
     ],
 )
 def test_a_reference_to_nothing_is_the_only_thing_told(
+    told: Told, right: str, wrong: str, words: str
+) -> None:
+    [said] = told(sold().replace(right, wrong))
+
+    assert words in said
+
+
+@pytest.mark.parametrize(
+    "right, wrong, words",
+    [
+        (
+            'targetRef="ended"',
+            'targetRef="hold_stock_di"',
+            "`targetRef` names `hold_stock_di`, which",
+        ),
+        ('targetRef="ended"', "", "`targetRef` is missing"),
+        ('Ref="hold_stock">', 'Ref="begun">', "`attachedToRef` names `begun`, which is of another"),
+    ],
+)
+def test_a_reference_to_a_thing_of_another_sort_is_told(
     told: Told, right: str, wrong: str, words: str
 ) -> None:
     [said] = told(sold().replace(right, wrong))
@@ -281,3 +305,49 @@ def test_a_copy_that_is_asked_about_takes_the_place_of_its_file(told: Told, tmp_
 
     assert {one.rule for one in found} == {"retries"}
     assert {one.path.name for one in found} == {"copy.bpmn"}
+
+
+SPOILS = 60
+"""Diagrams that are spoiled at random in one run of the test; the seed is fixed."""
+
+
+def spoiled(text: str, dice: random.Random) -> str:
+    """Change some references and values, drop some lines, turn elements into others."""
+    ids = re.findall(r'\bid="([^"]+)"', text)
+    for _ in range(dice.randint(1, 4)):
+        how = dice.randrange(4)
+        if how == 0:
+            text = changed(text, r'Ref="([^"]+)"', dice.choice(ids), dice)
+        elif how == 1:
+            text = changed(text, r'="([^"]*)"', dice.choice(["", "0", "=", "true", "x"]), dice)
+        elif how == 2:
+            lines = text.splitlines(keepends=True)
+            alone = [n for n, line in enumerate(lines) if line.rstrip().endswith("/>")]
+            del lines[dice.choice(alone)]
+            text = "".join(lines)
+        else:
+            one, other = dice.sample(["serviceTask", "subProcess", "endEvent", "task", "gate"], 2)
+            text = text.replace(f"bpmn:{one} ", f"bpmn:{other} ")
+            text = text.replace(f"bpmn:{one}>", f"bpmn:{other}>")
+    return text
+
+
+def changed(text: str, pattern: str, value: str, dice: random.Random) -> str:
+    spot = dice.choice(list(re.finditer(pattern, text)))
+    return text[: spot.start(1)] + value + text[spot.end(1) :]
+
+
+@pytest.mark.parametrize("saga", ["place_order", "book_trip"])
+def test_whatever_a_file_is_spoiled_by_it_is_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, saga: str
+) -> None:
+    project = Project.load(ROOT)
+    services = project.load_services()
+    text = (ROOT / "bpmn" / f"{saga}.bpmn").read_text()
+    dice = random.Random(saga)  # noqa: S311  the same each time, and no secret
+    monkeypatch.chdir(tmp_path)
+
+    for _ in range(SPOILS):
+        Path("saga.bpmn").write_text(spoiled(text, dice))
+        for found in (check([Path("saga.bpmn")]), check([Path("saga.bpmn")], services)):
+            assert all("\n" not in str(one) for one in found)

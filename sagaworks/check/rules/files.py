@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from sagaworks.check.case import Case
-from sagaworks.check.reading import dangling
+from sagaworks.check.reading import dangling, misled
 from sagaworks.check.rule import rule
 from sagaworks.diagram import BPMN, ZEEBE
 from sagaworks.finding import Finding
@@ -95,9 +95,17 @@ def double_id(_: Case) -> Iterator[Finding]:
 )
 def dangling_reference(case: Case) -> Iterator[Finding]:
     """A flow to nowhere, an event on a task that is gone, an error that isn't defined."""
-    for line, element, attribute, target in dangling(case.root):
+    lost = dict.fromkeys(dangling(case.root))
+    for line, element, attribute, target in lost:
         what = f"`{attribute}` names `{target}`, which isn't in the file"
         yield case.found_at("dangling-reference", line, element, what)
+    for reference in misled(case.root, case.graph):
+        line, element, attribute, target = reference
+        what = f"`{attribute}` names `{target}`, which is of another sort"
+        if not target:
+            what = f"`{attribute}` is missing"
+        if reference not in lost:
+            yield case.found_at("dangling-reference", line, element, what)
 
 
 @rule(
