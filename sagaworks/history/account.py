@@ -39,8 +39,7 @@ class Account:
             case "PROCESS_INSTANCE":
                 self._add_element(record)
             case "VARIABLE":
-                if named := records.read_business_key(record):
-                    self.business_keys.setdefault(*named)
+                self._add_business_key(record)
             case "INCIDENT":
                 self.incidents[record["key"]] = records.read_incident(record)
             case "COMPENSATION_SUBSCRIPTION":
@@ -62,10 +61,24 @@ class Account:
         """Return element instances and flows, in the order of their last records."""
         return sorted(self.elements.values(), key=lambda one: one.order)
 
+    def _add_business_key(self, record: Record) -> None:
+        """The key that an instance began with is its own, whatever the variable says later.
+
+        An instance of the same number may begin in another life of the engine. What the former life
+        wrote just before the first record of this one isn't known for what it is.
+        """
+        if named := records.read_business_key(record):
+            instance, key = named
+            if record["intent"] == "CREATED":
+                self.business_keys[instance] = key
+            self.business_keys.setdefault(instance, key)
+
     def _add_element(self, record: Record) -> None:
         key = record["key"]
         if record["value"]["bpmnElementType"] == "PROCESS":
-            self.instances[key] = records.read_instance(record, self.instances.get(key))
+            begins = record["intent"] == "ELEMENT_ACTIVATING"
+            before = None if begins else self.instances.get(key)
+            self.instances[key] = records.read_instance(record, before)
         else:
             self.elements[key] = records.read_element(record, self.elements.get(key))
 

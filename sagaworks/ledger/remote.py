@@ -57,6 +57,7 @@ def finish(turns: Turns, step: RemoteStep[..., Any], delivery: Delivery, intent:
 
     Returns False where somebody else has recorded it meanwhile.
     """
+    _demand_memory(turns, step, intent.row)
     reached(Point.CALL, delivery.arrival.job)
     becomes, encoded = _call(step, delivery, intent)
     reached(Point.CALLED, delivery.arrival.job)
@@ -71,17 +72,22 @@ def finish(turns: Turns, step: RemoteStep[..., Any], delivery: Delivery, intent:
         return waits
 
 
-def demand_memory(step: Step[..., Any], entry: Entry, age: float) -> None:
+def _demand_memory(turns: Turns, step: Step[..., Any], row: int) -> None:
     """Refuse to repeat a call that its partner may have forgotten.
 
     Raises:
         Halt: it's past the partner's declared memory of keys.
     """
     remembers = step.remembers if isinstance(step, RemoteStep) else None
-    if remembers is not None and age > remembers.total_seconds():
+    if remembers is None:
+        return
+    with turns.store.reading() as connection:
+        age = statements.age_of_entry(connection, row)
+    if age > remembers.total_seconds():
         raise Halt(
-            f"the call of {entry.step} is {age:.0f} s old, and its partner remembers keys for"
-            f" {remembers.total_seconds():.0f} s: ask the partner, and settle it by hand"
+            f"the call of {step.job_type} isn't answered since {age:.0f} s, and its partner"
+            f" remembers keys for {remembers.total_seconds():.0f} s: ask the partner, and settle it"
+            " by hand"
         )
 
 

@@ -55,6 +55,8 @@ _ENTRIES: Final = (
 
 _ENTRY: Final = select(ledger).where(ledger.c.id == bindparam("row"))
 
+_AGE: Final = select(age_of(ledger.c.created_at)).where(ledger.c.id == bindparam("row"))
+
 _CLAIM: Final = (
     insert(ledger)
     .values(reports=0, throw_accepted=False, created_at=utc_now())
@@ -297,6 +299,11 @@ def mark_counted(connection: Connection, rows: Iterable[int]) -> None:
 def entry_by_id(connection: Connection, row: int) -> Entry:
     """Return one row."""
     return entry_of(connection.execute(_ENTRY, {"row": row}).one())
+
+
+def age_of_entry(connection: Connection, row: int) -> float:
+    """Return how many seconds ago a row was inserted, by the database's clock."""
+    return float(connection.execute(_AGE, {"row": row}).scalar_one())
 
 
 def count_in_doubt(connection: Connection, older_than_seconds: float) -> int:

@@ -28,6 +28,9 @@ from sagaworks.saga import SagaKey
 
 _NO_HISTORY: Final = "no history is configured, so it isn't known whether the engine counts it"
 
+_PARTING: Final = 5.0
+"""Seconds that the row in hand may take once the worker is to stop."""
+
 # Jitter needs no secret.
 _random = random.Random()  # noqa: S311
 
@@ -90,12 +93,17 @@ class Reconciler:
             )
         pool = ThreadPoolExecutor(1, thread_name_prefix="reconciler")
         loop = asyncio.get_running_loop()
+        sweeping: asyncio.Future[int] | None = None
         try:
             while True:
                 await asyncio.sleep(self._pause(more=self._saga != ""))
-                await loop.run_in_executor(pool, copy_context().run, self.sweep)
+                sweeping = loop.run_in_executor(pool, copy_context().run, self.sweep)
+                await asyncio.shield(sweeping)
         finally:
             self._stopped.set()
+            if sweeping and not sweeping.done():
+                # It ends after the row in hand; an `async def` undo needs this loop for it.
+                await asyncio.wait({sweeping}, timeout=_PARTING)
             pool.shutdown(wait=False, cancel_futures=True)
 
     def sweep(self) -> int:

@@ -202,26 +202,16 @@ class Settling:
     def _undo_call(self, effect: Effect, undo: Compensation[Any], store: Store) -> str:
         """Finish an intent's call first, then make the call that undoes it, and record that."""
         assert isinstance(undo, RemoteCompensation)  # noqa: S101  looked at by `_undo`
-        self._demand_memory(effect, undo.step)
         remote.undo_call(_turns(store), undo, _delivery(effect), effect.entry)
         return "withdrawn"
 
     def _finish(self, effect: Effect, step: RemoteStep[..., Any], store: Store) -> str:
-        self._demand_memory(effect, step)
         remote.finish(_turns(store), step, _delivery(effect), intent_of(effect.entry))
         with store.writing() as connection:
             self._lock(connection, effect)
             statements.mark_counted(connection, [effect.entry.id])
             reached(Point.COMMIT, effect.entry.job)
         return "counted"
-
-    def _demand_memory(self, effect: Effect, step: Step[..., Any]) -> None:
-        """Refuse to repeat a call that its partner may have forgotten.
-
-        Raises:
-            Halt: it's past the partner's declared memory of keys.
-        """
-        remote.demand_memory(step, effect.entry, effect.age)
 
     def _lock(self, connection: Connection, effect: Effect) -> None:
         statements.lock_saga(

@@ -284,6 +284,18 @@ class RecordContract(AnswerContract):
         assert found
         assert (found.process, found.ended, found.began) == ("book_trip", None, 1_001_004)
 
+    def test_an_instance_of_the_same_number_begins_with_a_key_of_its_own(
+        self, take: Take, history: History
+    ) -> None:
+        """What the former life wrote before the first record of this one can't be told from it."""
+        take([variable(2, "saga_key", "o-1"), process(3, "ELEMENT_ACTIVATING"), job(4, "CREATED")])
+
+        take([later(variable(4, "saga_key", "o-2")), later(process(5, "ELEMENT_ACTIVATING"))])
+
+        found = history.instance(ORDER)
+        assert found
+        assert (found.business_key, found.began) == ("o-2", 1_001_005)
+
     def test_a_third_life_forgets_what_the_second_did(self, take: Take, history: History) -> None:
         take([job(1, "CREATED"), job(5, "CREATED", 8)])
         take([later(job(4, "CREATED", 9))])

@@ -20,6 +20,7 @@ from tests.stores.recorded import Recorded
 from tests.stores.shop import (
     StockHeld,
     book_shipment,
+    cancel_shipment,
     carrier,
     hold_stock,
     pack_line,
@@ -337,7 +338,7 @@ class SettleContract:
     def test_a_withdrawal_looks_again_under_the_lock(
         self, world: World, settled: Settled, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        settled.hold("CANCELED")
+        settled.hold("CANCELED", counted=False)
         world.engine.jobs.update({11: GONE, 12: HELD})
         settled.engine.job(hold_stock, "CREATED", job=12)
         job = settled.history.job
@@ -489,15 +490,28 @@ class SettleContract:
     def test_past_the_partners_memory_no_call_is_repeated(
         self, world: World, settled: Settled, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(book_shipment, "remembers", timedelta(seconds=-1))
         settled.engine.saga(ORDER, 1)
         self.lose_the_answer(world)
+        monkeypatch.setattr(book_shipment, "remembers", timedelta(seconds=-1))
         settled.engine.job(book_shipment, "CANCELED", job=5)
 
         settled.sweep()
+        with pytest.raises(Halt, match="its partner remembers keys for"):
+            world.deliver(cancel_shipment, job=6)
 
         assert len(carrier.calls) == 1
         assert settled.listed == [("book_shipment", "stranded")]
+
+    def test_past_the_partners_memory_a_delivery_halts(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.lose_the_answer(world)
+        monkeypatch.setattr(book_shipment, "remembers", timedelta(seconds=-1))
+
+        with pytest.raises(Halt, match="ask the partner, and settle it by hand"):
+            world.deliver(book_shipment, {"address": "Main Street 1"}, job=5)
+
+        assert len(carrier.calls) == 1
 
     def lose_the_answer(self, world: World) -> None:
         """Book a shipment whose answer never comes back."""
@@ -610,6 +624,18 @@ class SettleContract:
         assert [(row.process_instance, row.job) for row in world.rows] == [(2, 21)]
         assert world.available == 2
 
+    def test_in_the_engines_first_life_an_unknown_owner_proves_nothing(
+        self, world: World, settled: Settled
+    ) -> None:
+        world.stock(count=3)
+        world.deliver(hold_stock, LAMP, job=11)
+        settled.engine.saga(ORDER, 2)
+        settled.engine.job(hold_stock, "CREATED", job=21, instance=2)
+
+        answer = world.deliver(hold_stock, LAMP, job=21, instance=2)
+
+        assert (answer.outcome, world.available) == (Outcome.DUPLICATE, 2)
+
     def test_a_saga_that_has_ended_is_ended_in_every_life(
         self, world: World, settled: Settled
     ) -> None:
@@ -692,6 +718,20 @@ class SettleContract:
             ("b", 23),
             ("c", 22),
         ]
+
+    def test_a_compensation_of_a_run_that_was_withdrawn_takes_no_other_run(
+        self, world: World, settled: Settled
+    ) -> None:
+        settled.engine.saga(ORDER, 1)
+        for n, (line, state) in enumerate((("a", "CANCELED"), ("b", "COMPLETED")), 1):
+            world.deliver(pack_line, {"line": line}, job=n)
+            settled.engine.job(pack_line, state, job=n)
+        settled.sweep()
+        settled.engine.job(unpack_line, "CREATED", job=21)
+
+        answer = world.deliver(unpack_line, {"line": "a"}, job=21)
+
+        assert (answer.outcome, world.parcels) == (Outcome.NULL_COMPENSATION, 1)
 
     def test_history_says_that_a_body_undoes_all_of_its_runs(
         self, world: World, settled: Settled
