@@ -12,7 +12,7 @@ from sagaworks.picture.legend import Legend
 from sagaworks.picture.paint import MEANINGS, Mark, Marks
 from sagaworks.picture.sheet import draw
 from sagaworks.picture.trail import Entry, paint_trail
-from sagaworks.picture.way import in_doubt, paint_way, read_way
+from sagaworks.picture.way import in_doubt, paint_way, read_way, undone_beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -31,7 +31,8 @@ def of_history(history: History, key: str, entries: Sequence[Entry]) -> str | No
     Args:
         history: the engine's.
         key: the business key.
-        entries: of the trail, where they tell what is in doubt: history doesn't know that.
+        entries: of the trail. They tell what is in doubt, and what was undone by a service itself:
+            history doesn't know that.
 
     Raises:
         HistoryUnavailable: it can't be asked.
@@ -58,6 +59,9 @@ def of_instance(
     file = Path(f"{instance.process}.bpmn")
     way = read_way(Known.of(history, instance), read_diagram(file, content))
     marks = paint_way(way)
+    for id_ in undone_beside(entries):
+        if id_ in marks and marks[id_].state in ("done", "taken_away"):
+            marks[id_] = Mark("undone", marks[id_].label)
     for id_ in in_doubt(entries):
         marks[id_] = Mark("in_doubt", marks[id_].label if id_ in marks else None)
     return draw(file, marks, content=content, legend=_legend(way.title, marks))

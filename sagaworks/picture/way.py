@@ -148,6 +148,11 @@ class _Reading:
         self.jobs: dict[ElementKey, Job] = {job.element_instance: job for job in told.jobs}
         self.stuck = {i.element_instance: i.kind for i in told.incidents if not i.resolved}
         self.undone = {u.element_instance for u in told.undoings if u.last == "COMPLETED"}
+        # A list is undone as one: its subscription names the body, not the runs in it.
+        bodies = {one.key for one in told.elements if one.kind == BODY}
+        self.undone |= {
+            one.key for one in told.elements if one.scope in bodies and one.scope in self.undone
+        }
         self.handlers = {u.handler_instance for u in told.undoings if u.handler_instance}
         self.backward = back
 
@@ -192,6 +197,17 @@ def _fate(told: Known) -> Fate:
 def _throws_compensation(element: Element) -> bool:
     is_throw = element.kind in ("INTERMEDIATE_THROW_EVENT", "END_EVENT")
     return is_throw and element.event == "COMPENSATION" and element.last == "ELEMENT_COMPLETED"
+
+
+def undone_beside(entries: Sequence[Mapping[str, object]]) -> set[str]:
+    """Return the ids of elements that were undone, by whomever: the engine needn't know it.
+
+    Args:
+        entries: of a trail, as the services' ledgers tell them.
+    """
+    done = Counter(str(entry["element"]) for entry in entries if entry["event"] == "executed")
+    undone = Counter(str(entry["element"]) for entry in entries if entry["event"] == "undone")
+    return {id_ for id_, times in undone.items() if times >= done[id_]}
 
 
 def in_doubt(entries: Iterable[Mapping[str, object]]) -> set[str]:

@@ -135,6 +135,35 @@ def test_a_list_counts_its_items_and_not_itself(told: MemoryHistory) -> None:
     assert paint_way(way)["hold_stock"] == Mark("done", "2")
 
 
+def test_a_list_that_was_undone_is_painted_so_though_only_its_body_is_named(
+    told: MemoryHistory,
+) -> None:
+    one = known(told, "no-carrier")
+    others = [run for run in one.elements if run.id != "hold_stock"]
+    (hold,) = [run for run in one.elements if run.id == "hold_stock"]
+    inner = [replace(hold, key=key, scope=hold.key) for key in (1, 2)]
+    body = replace(hold, kind="MULTI_INSTANCE_BODY")
+    way = read_way(replace(one, elements=[*others, body, *inner]))
+
+    assert paint_way(way)["hold_stock"] == Mark("undone", "2 times")
+
+
+def test_what_a_service_has_undone_by_itself_is_painted_undone(told: MemoryHistory) -> None:
+    """The engine took the payment away, and heard no more of it; the ledger says what became."""
+    entries = [executed("charge_card"), executed("charge_card") | {"event": "undone"}]
+    entries += [executed("accept_order"), executed("hold_stock")]
+    svg = of_history(told, "cancelled", entries)
+
+    assert svg is not None
+    assert painted(svg, "charge_card") == PAINTS["undone"].fill
+    assert painted(svg, "hold_stock") == PAINTS["done"].fill
+
+
+def painted(svg: str, id_: str) -> str | None:
+    (group,) = etree.fromstring(svg).iterfind(f".//{SVG}g[@data-element-id='{id_}']")
+    return group.find(f"{SVG}rect").get("fill")
+
+
 def test_flows_taken_several_times_are_counted(told: MemoryHistory) -> None:
     one = known(told, "shipped")
     flow: Element = next(run for run in one.elements if run.kind == "SEQUENCE_FLOW")
