@@ -2,14 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 from demo.plan import Fate, PlannedSaga
 from demo.seed import approve
 from demo.trips import Fate as TripFate
 from sagaworks import EngineError
-from sagaworks.runtime.gateway import Gateway, connect
+from sagaworks.codec import Json
+from sagaworks.runtime.backoff import Backoff
+from sagaworks.runtime.gateway import EngineBusyError, EngineUnreachableError, Gateway, connect
 from sagaworks.settings import Settings
 
 Meet = Callable[[PlannedSaga], Awaitable[None]]
@@ -20,6 +22,9 @@ HOLDER_TAKES: Final = 1.5
 
 TRAVELLER_TAKES: Final = 1.5
 """Seconds until a traveller cancels."""
+
+TELL_TIMES: Final = 5
+"""How often a message is tried again to an engine that is busy or away."""
 
 AGENT_LOOKS_EVERY: Final = 0.5
 """Seconds between two looks of the travel agent at what waits."""
@@ -49,15 +54,26 @@ async def simulated_travel_people(settings: Settings) -> AsyncIterator[Meet]:
         async def meet(trip: PlannedSaga) -> None:
             if trip.fate is TripFate.CANCELLED:
                 await asyncio.sleep(TRAVELLER_TAKES)
-                await gateway.publish("trip_cancelled", trip.key, {})
+                await _tell(gateway, trip, "trip_cancelled")
             elif trip.fate is not TripFate.SILENT:
-                await gateway.publish("room_confirmed", trip.key, {"confirmation": f"C-{trip.key}"})
+                await _tell(gateway, trip, "room_confirmed", confirmation=f"C-{trip.key}")
 
         agent = asyncio.create_task(_simulated_travel_agent(gateway))
         try:
             yield meet
         finally:
             agent.cancel()
+
+
+async def _tell(gateway: Gateway, trip: PlannedSaga, message: str, **variables: Json) -> None:
+    """Publish a message, again where it isn't known whether it was: a trip takes only one."""
+    pause = Backoff(0.5, 5.0)
+    for _ in range(TELL_TIMES):
+        with suppress(EngineUnreachableError, EngineBusyError):
+            await gateway.publish(message, trip.key, variables)
+            return
+        await asyncio.sleep(pause.next())
+    await gateway.publish(message, trip.key, variables)
 
 
 async def _simulated_travel_agent(gateway: Gateway) -> None:

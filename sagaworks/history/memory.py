@@ -123,6 +123,11 @@ class MemoryHistory:
             found = [one for one in every if one.handler_instance == handler_instance]
         return found[-1] if found else None
 
+    def know(self, definition: int, diagram: bytes) -> None:
+        """Know a process definition's diagram from elsewhere: an engine tells of each only once."""
+        with self._lock:
+            self._account.diagrams.setdefault(definition, diagram)
+
     def diagram(self, instance: SagaKey) -> bytes | None:
         """See `History`."""
         with self._lock:

@@ -123,6 +123,7 @@ class Zeebe:
             for deployed in self.ask(partial(_deploy, [file])):
                 # An engine that lives longer than a test tells of a diagram only once.
                 self.feed.diagrams[deployed.process_id] = file.read_text(encoding="utf-8")
+                self.feed.history.know(deployed.key, file.read_bytes())
 
     def ask(self, question: Callable[[Gateway], Awaitable[Any]]) -> Any:  # noqa: ANN401
         """Run a command on the engine, return its answer.

@@ -67,3 +67,15 @@ def test_the_diagram_is_the_one_that_the_saga_runs_on(
     saga = zeebe.run("place_order", **ORDER).wait()
 
     assert zeebe.history.diagram(saga.key) == own.encode()
+
+
+@pytest.mark.zeebe_engines("embedded", "broker")
+@pytest.mark.parametrize("test", ["an earlier one", "a later one"])
+def test_the_diagram_is_known_though_the_engine_was_given_it_in_an_earlier_test(
+    zeebe: Zeebe, stubbed: Callable[..., None], test: str
+) -> None:
+    """An engine that lives longer than a test tells of a diagram only once."""
+    stubbed()
+    saga = zeebe.run("place_order", **ORDER).wait()
+
+    assert b'id="place_order"' in (zeebe.history.diagram(saga.key) or b"")
