@@ -15,8 +15,8 @@ _COLOURS = {"note": "cyan", "care": "yellow", "stop": "red"}
 
 
 def diff(
-    old: Annotated[Path, typer.Argument(help="The version that runs.", exists=True)],
-    new: Annotated[Path, typer.Argument(help="The version to come.", exists=True)],
+    old: Annotated[Path, typer.Argument(help="The version that runs.")],
+    new: Annotated[Path, typer.Argument(help="The version to come.")],
     plan: Annotated[
         Path | None, typer.Option(help="Write the migration plan there, as Camunda's API takes it.")
     ] = None,
