@@ -57,10 +57,12 @@ def _found_in_history(key: str, settings: Settings) -> SagaKey:
     from sagaworks.errors import ConfigurationError
     from sagaworks.history import connect
 
-    if not settings.history:
+    place = settings.history_place()
+    if place is None:
         why = "no history to ask (SAGAWORKS_HISTORY): name the process instance by --instance"
         raise ConfigurationError(f"{key}: {why}")
-    running = [one for one in connect(settings.history).instances(key) if one.ended is None]
+    known = connect(place, token=settings.token).instances(key)
+    running = [one for one in known if one.ended is None]
     if len(running) != 1:
         found = ", ".join(str(one.key) for one in running) or "none"
         why = f"history knows as running with this key: {found}; name one by --instance"

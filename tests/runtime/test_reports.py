@@ -86,16 +86,22 @@ async def test_a_completion_that_finds_no_job_is_no_error(
     gateway: ScriptedGateway, shop: Shop, hold_stock: None, log: list[str]
 ) -> None:
     gateway.script("CompleteJob", [hold := Hold()])
-    async with shop.open():
+    async with shop.open() as worker:
         cancelled = gateway.offer(HOLD_STOCK, LAMP)
         await hold.reached()
         gateway.cancel(cancelled)
         hold.release()
         following = gateway.offer(HOLD_STOCK, LAMP)
         await following.settled()
+        outcomes = worker.metrics.outcomes
+        counts = {
+            outcome: outcomes.labels("hold_stock", outcome)._value.get()
+            for outcome in ("executed", "in_doubt")
+        }
 
     assert cancelled.reports == [("CompleteJob", "NOT_FOUND")]
     assert following.reports == [("CompleteJob", "OK")]
+    assert counts == {"executed": 2, "in_doubt": 1}
     assert not [line for line in log if line.startswith(("ERROR", "WARNING"))]
 
 
