@@ -101,7 +101,14 @@ class Ledger:
             reached(Point.MARK)
 
     def report_again(self, row: int, job: JobKey) -> None:
-        """Count one more report before it's sent."""
+        """Count one more report before it's sent.
+
+        Raises:
+            DatabaseUnavailableError, CommitUnknownError: it can't be counted now; don't send it.
+        """
+        self._steadily(partial(self._report_again, row, job))
+
+    def _report_again(self, row: int, job: JobKey) -> None:
         with self.store.writing() as connection:
             entry = statements.entry_by_id(connection, row)
             statements.report_again(connection, entry, job)

@@ -9,6 +9,7 @@ from grpc import StatusCode
 from loguru import logger
 
 from sagaworks.ledger.answers import Answer, Say
+from sagaworks.ledger.faults import CommitUnknownError, DatabaseUnavailableError
 from sagaworks.ledger.points import Point, reached
 from sagaworks.runtime.backoff import Backoff
 from sagaworks.runtime.commands import NOT_CARRIED_OUT, TRANSIENT, JobCommands, Reply
@@ -28,6 +29,7 @@ _LOST_RACE: Final = frozenset({StatusCode.NOT_FOUND, StatusCode.FAILED_PRECONDIT
 """Another delivery was first, or the engine has taken the job away."""
 
 CountReport = Callable[[int, JobKey], Awaitable[None]]
+"""Raises DatabaseUnavailableError or CommitUnknownError where that can't be done now."""
 
 
 class Reports:
@@ -119,9 +121,23 @@ class Reports:
                 break
             await asyncio.sleep(pause.next())
             if row is not None and reply.code not in NOT_CARRIED_OUT:
-                await self._count_report(row, held.key)
+                if not await self._counted(held, row, margin, pause):
+                    break
                 reached(Point.COMMITTED, held.key)
         if reply.code is not StatusCode.OK:
             # A lost race isn't an error: the ledger has the answer, the next delivery replays it.
             logger.debug("{} not taken: {} {}", name, reply.code.name, reply.reason)
         return reply
+
+    async def _counted(self, held: HeldJob, row: int, margin: float, pause: Backoff) -> bool:
+        """Count one more report, as soon as the database can; False if the lock ends before."""
+        while not held.lost and held.left > margin:
+            try:
+                await self._count_report(row, held.key)
+            except (DatabaseUnavailableError, CommitUnknownError) as error:
+                # Not counted, not sent: the next delivery replays the answer.
+                logger.debug("one more report can't be counted now: {}", error)
+                await asyncio.sleep(pause.next())
+            else:
+                return True
+        return False

@@ -7,6 +7,8 @@ import pytest
 from sqlmodel import Session
 
 from sagaworks import Halt, Refusal
+from sagaworks.ledger.faults import CommitUnknownError, DatabaseUnavailableError
+from sagaworks.ledger.protocol import Ledger
 from sagaworks.testing import Fail, Hold, LoseReply, ScriptedGateway
 from tests.runtime.shop import Effect, Shop, StockHeld
 
@@ -121,6 +123,36 @@ async def test_a_completion_that_the_engine_puts_off_is_repeated_in_milliseconds
     assert job.reports == [("CompleteJob", code.name)] * 5 + [("CompleteJob", "OK")]
     assert job.calls[5].at - job.calls[0].at < 1.0
     assert shop.effects() == ["lamp"]
+
+
+@pytest.mark.parametrize("error", [DatabaseUnavailableError, CommitUnknownError])
+@pytest.mark.usefixtures("hold_stock")
+async def test_a_report_that_the_database_cannot_count_waits_until_it_can(
+    gateway: ScriptedGateway,
+    shop: Shop,
+    log: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    error: type[Exception],
+) -> None:
+    """Engine and database break at once: what isn't counted isn't sent, and nothing is lost."""
+    gateway.script("CompleteJob", [Fail(grpc.StatusCode.UNAVAILABLE)])
+    count, tries = Ledger.report_again, []
+
+    def break_twice(ledger: Ledger, row: int, job: int) -> None:
+        tries.append(len(gateway.calls))
+        if len(tries) <= 2:
+            raise error("the server is being restarted")
+        count(ledger, row, job)
+
+    monkeypatch.setattr(Ledger, "report_again", break_twice)
+    async with shop.open():
+        job = gateway.offer(HOLD_STOCK, LAMP)
+        await job.settled()
+
+    assert len(tries) == 3
+    assert job.answer == {"stock_held": {"sku": "lamp", "quantity": 2}}
+    assert shop.rows()[0]["reports"] == 2
+    assert not [line for line in log if line.startswith(("ERROR", "WARNING"))]
 
 
 async def test_backpressure_isnt_counted_as_a_report(
