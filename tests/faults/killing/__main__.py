@@ -8,7 +8,9 @@ python -m tests.faults.killing --list
 
 import argparse
 import random
+import shutil
 import sys
+from pathlib import Path
 
 from sagaworks.testing.servers import PostgreSQL
 from tests.faults.killing.run import EACH, Run
@@ -28,6 +30,7 @@ def main() -> int:
     parser.add_argument("--most", type=int, default=len(SCHEDULES), help="how many at most")
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))  # noqa: S311  no secret
     parser.add_argument("--list", action="store_true", help="name the schedules, run none")
+    parser.add_argument("--logs", type=Path, help="a folder that the workers' logs are copied to")
     given = parser.parse_args()
     chosen = [s for s in SCHEDULES if s.name.startswith(tuple(given.names or [""]))]
     if not chosen:
@@ -43,6 +46,8 @@ def main() -> int:
         works.work(each=EACH) as nursery,
     ):
         outcome = Run(works, nursery, given.seed, _say).run(chosen)
+        if given.logs:
+            shutil.copytree(works.folder / "logs", given.logs, dirs_exist_ok=True)
     _say(str(outcome))
     for wrong in outcome.wrong:
         _say(f"WRONG {wrong}")

@@ -23,6 +23,9 @@ END_WITHIN: Final = 120.0
 MET_WITHIN: Final = 5.0
 """Seconds from the saga's end until a worker must have died after a report or a mark."""
 
+SETTLED_WITHIN: Final = 60.0
+"""Seconds from the last order's end until the reconcilers must have settled what was in doubt."""
+
 LOOK_EVERY: Final = 0.05
 
 EACH: Final = 2
@@ -46,12 +49,14 @@ class Outcome:
     killed: int = 0
     redelivered: int = 0
     seconds: float = 0.0
+    settling: float = 0.0
 
     def __str__(self) -> str:
         return (
             f"{len(self.met)} schedules, {self.killed} workers killed, {len(self.wrong)} violations"
             f" in {self.seconds:.0f} s; {self.redelivered} locks ran out,"
-            f" {self.preempted} orders placed anew; seed {self.seed}"
+            f" {self.preempted} orders placed anew; nothing in doubt {self.settling:.1f} s later;"
+            f" seed {self.seed}"
         )
 
 
@@ -126,6 +131,13 @@ class Run:
 
     def _add_up(self) -> None:
         self.outcome.wrong += unbalanced(self._works)
+        began = time.monotonic()
+        while (doubts := self._works.in_doubt()) and time.monotonic() - began < SETTLED_WITHIN:
+            time.sleep(LOOK_EVERY)
+        self.outcome.settling = time.monotonic() - began
+        if doubts:
+            self.outcome.wrong.append(f"no orphan: {doubts} effects are in doubt")
+        self.outcome.wrong += self._works.errors_logged()
         met = len([*self._works.met.iterdir()])
         eventually(lambda: self._nursery.deaths() >= met, 5, "every worker killed is seen")
         self.outcome.killed = self._nursery.deaths()

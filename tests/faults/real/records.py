@@ -106,9 +106,13 @@ class Records:
             self.ends[instance] = intent
 
 
-def eventually(condition: Callable[[], object], within: float, what: str) -> None:
-    """Wait for a condition that nobody signals."""
+def eventually(
+    condition: Callable[[], object], within: float, what: str | Callable[[], str]
+) -> None:
+    """Wait for a condition that nobody signals; `what` says what it is, or what there is."""
     until = time.monotonic() + within
     while not condition():
-        assert time.monotonic() < until, f"not within {within:.0f} s: {what}"
+        if time.monotonic() > until:
+            told = what if isinstance(what, str) else what()
+            raise AssertionError(f"not within {within:.0f} s: {told}")
         time.sleep(0.02)

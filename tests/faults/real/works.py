@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -18,20 +19,25 @@ from pathlib import Path
 from typing import Any, Final, Self
 from urllib.request import Request, urlopen
 
-from demo.carrier_stub import Carrier, Handler, Server
+from demo.carrier_stub import Carrier, Handler
+from demo.carrier_stub import Server as CarrierServer
 from demo.home import Home, demo_environment
 from models.inventory import Stock
 from models.payments import Card
 from sagaworks.engine import local
 from sagaworks.engine.running import Engine
+from sagaworks.history.keeping.exporter import settings_for
+from sagaworks.history.keeping.server import HistoryServer
+from sagaworks.history.keeping.store import KeptHistory
+from sagaworks.ledger.statements import count_in_doubt
 from sagaworks.ledger.store import Store
 from sagaworks.project import Project
 from sagaworks.runtime.gateway import connect
 from sagaworks.settings import Settings
 from sagaworks.start import Started, Starter
-from sagaworks.testing.broker.receiver import EXPORTER, Receiver
+from sagaworks.testing.broker.receiver import Receiver
 from sagaworks.testing.databases import ServerDatabases
-from sagaworks.testing.servers import PostgreSQL
+from sagaworks.testing.servers import Server
 from tests.faults.killing.schedules import BROKE, NEVER_APPROVED, ORDER, PATHS, SOLD_OUT
 from tests.faults.real.records import KINDS, Records
 from workers.inventory import inventory
@@ -40,35 +46,20 @@ from workers.payments import payments
 from workers.shipping import shipping
 
 SERVICES: Final = {each.name: each for each in (orders, inventory, payments, shipping)}
-CARDS: Final = tuple(f"card-{number:02}" for number in range(1, 9))
+CARDS: Final = tuple(f"card-{number:02}" for number in range(1, 11))
+ITEMS: Final = tuple(f"item-{number:02}" for number in range(1, 11))
 RICH: Final = Decimal(1_000_000)
 PLENTY: Final = 100_000
 READY_WITHIN: Final = 60.0
 
 
 def exporter(url: str) -> dict[str, object]:
-    """Return the broker's settings that send jobs, sagas and incidents to `url`, once a second."""
-    prefix = "zeebe.broker.exporters.sagaworks"
-    arguments = {"url": url, "bulk.delay": 1, "bulk.size": 1000}
-    arguments |= {f"index.{kind}": str(kind in KINDS).lower() for kind in ALL_KINDS}
-    named = {f"{prefix}.args.{name}": value for name, value in arguments.items()}
-    return {f"{prefix}.className": EXPORTER, **named}
+    """Return the broker's settings that send jobs, sagas and incidents to `url`, once a second.
 
-
-ALL_KINDS: Final = (
-    *KINDS,
-    "process",
-    "deployment",
-    "error",
-    "variable",
-    "variableDocument",
-    "timer",
-    "message",
-    "jobBatch",
-    "processInstanceCreation",
-    "processMessageSubscription",
-    "compensationSubscription",
-)
+    Beside history's own exporter, under a name of its own.
+    """
+    settings = settings_for(url, kinds=KINDS)
+    return {name.replace(".sagaworks.", ".tests."): value for name, value in settings.items()}
 
 
 class Works:
@@ -76,6 +67,7 @@ class Works:
 
     Args:
         server: whose databases the services use; each its own.
+        also: another server, for payments and shipping.
         lock: seconds that a job is a worker's.
         engine_settings: the broker's own.
         engine_folder: for its data, on a disk of the test's choice.
@@ -83,13 +75,15 @@ class Works:
 
     def __init__(
         self,
-        server: PostgreSQL,
+        server: Server,
         *,
+        also: Server | None = None,
         lock: float = 4.0,
         engine_settings: Mapping[str, object] | None = None,
         engine_folder: Path | None = None,
     ) -> None:
         self.server = server
+        self.servers = [server, also] if also else [server]
         self.folder = Path(tempfile.mkdtemp(prefix="sagaworks-works-"))
         self.met = self.folder / "met"
         self.records = Records()
@@ -122,20 +116,28 @@ class Works:
 
     def _start(self) -> None:
         project = Project.load()
-        databases = ServerDatabases(self.server, project)
-        self._stack.callback(databases.close)
-        self._stack.callback(databases.drop)
-        urls = {name: databases.fresh(service) for name, service in SERVICES.items()}
+        urls = {}
+        for place, server in enumerate(self.servers):
+            databases = ServerDatabases(server, project)
+            self._stack.callback(databases.close)
+            self._stack.callback(databases.drop)
+            here = [*SERVICES.items()][2 * place :] if place else SERVICES.items()
+            urls |= {name: databases.fresh(service) for name, service in here}
         receiver = Receiver()
         self._stack.callback(receiver.close)
         receiver.take = self.records.take
-        carrier = self._stack.enter_context(Server(self.carrier))
+        carrier = self._stack.enter_context(CarrierServer(self.carrier))
         carrier.RequestHandlerClass = Quiet
         threading.Thread(target=carrier.serve_forever, args=(0.05,), daemon=True).start()
         self._stack.callback(carrier.shutdown)
+        history = KeptHistory(f"sqlite:///{self.folder}/history.db")
+        history.prepare()
+        self._stack.callback(history.close)
+        keeper = HistoryServer(history, "127.0.0.1", 0, None)
+        self._stack.callback(keeper.close)
         settings = Settings.load({}, project)
         self.of_engine = replace(settings, data=self._engine_folder, zeebe_address=None)
-        more = exporter(receiver.url) | self._engine_settings
+        more = exporter(receiver.url) | settings_for(keeper.url) | self._engine_settings
         self.engine = local.up(self.of_engine, attached=True, quick=True, more_settings=more)
         self._stack.callback(local.down, self.of_engine, train=False)
         self.settings = replace(
@@ -155,6 +157,7 @@ class Works:
             **demo_environment(os.environ, Home(self.folder), self.engine.address),
             **told,
             "CARRIER_URL": carrier.url,
+            "SAGAWORKS_HISTORY": keeper.url,
             "SAGAWORKS_LOCK_SECONDS": str(self.lock),
             "SAGAWORKS_THREADS": "8",
             "SAGAWORKS_GROUP": "0",
@@ -169,6 +172,7 @@ class Works:
         with self.stores["inventory"].session() as session:
             session.add(Stock(sku="lamp", available=PLENTY, received=PLENTY))
             session.add(Stock(sku=SOLD_OUT, available=0, received=0))
+            session.add_all(Stock(sku=item, available=PLENTY, received=PLENTY) for item in ITEMS)
         with self.stores["payments"].session() as session:
             slow = Card(number=NEVER_APPROVED, balance=RICH, opened_with=RICH, needs_approval=True)
             session.add_all([slow, Card(number=BROKE, balance=Decimal(1), opened_with=Decimal(1))])
@@ -244,6 +248,25 @@ class Works:
         headers = {"Content-Type": "application/json"}
         with urlopen(Request(url, told, headers), timeout=10) as answer:
             return answer.read().decode()
+
+    def forget_connections(self) -> None:
+        """Read over new connections from now on: a restarted server has ended the old ones."""
+        for store in self.stores.values():
+            store.engine.dispose()
+
+    def in_doubt(self) -> int:
+        """How many effects aren't known to be counted by the engine."""
+        found = 0
+        for store in self.stores.values():
+            with store.reading() as connection:
+                found += count_in_doubt(connection, 0)
+        return found
+
+    def errors_logged(self) -> list[str]:
+        """What the workers have logged as an error or worse, each line once, without its time."""
+        lines = (line for name in SERVICES for line in self.log(name).splitlines())
+        found = (re.match(r"[\d:.]+ (ERROR|CRITICAL) .*", line) for line in lines)
+        return sorted({line[0].partition(" ")[2] for line in found if line})
 
     def log(self, service: str) -> str:
         """What the service's workers have logged."""
