@@ -103,8 +103,10 @@ bench: $(READY) ## the same saga by Sagaworks and by plain pyzeebe, in turns; wh
 		$(if $(RESUME),--resume) $(if $(SOAK),--soak $(SOAK))
 
 .PHONY: faults
-faults: $(READY) ## every fault at every point of every step, on three databases, and all pairs of crashes
+faults: $(READY) ## every fault at every point of every step, pairs of them, real kills, real outages
 	@$(BIN)/python -m tests.faults.exploration --on $(ON) $(PAIRS:%=--pairs %) $(SEED:%=--seed %) $(RUN)
+	@$(if $(RUN),:,$(BIN)/python -m tests.faults.killing $(SEED:%=--seed %))
+	@$(if $(RUN),:,$(BIN)/python -m tests.faults.outages)
 
 .PHONY: cut
 cut: $(READY) ## write the code blocks and the generated reference into README and docs again

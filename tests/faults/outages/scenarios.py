@@ -1,0 +1,241 @@
+"""One thing breaks in each, for real and under load; each returns what was seen."""
+
+import asyncio
+import os
+import re
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from sagaworks.engine import local
+from sagaworks.runtime.gateway import EngineBusyError, connect
+from tests.faults.outages.disks import MEGABYTE, Disk
+from tests.faults.outages.load import Seen, under_load
+from tests.faults.outages.proxy import Proxy
+from tests.faults.real.records import eventually
+from tests.faults.real.works import SERVICES, Works
+
+BACK_WITHIN: Final = 60.0
+"""Seconds that anything may take to be back."""
+
+SILENT_FOR: Final = 2.0
+"""Seconds after something broke in which what was under way may still be reported."""
+
+
+def link_cut(works: Works, seconds: float) -> Seen:
+    """The way to the engine is gone: connections end, new ones are refused."""
+    return _link_down(works, "link cut", Proxy.cut, seconds)
+
+
+def link_silent(works: Works, seconds: float) -> Seen:
+    """The way to the engine swallows everything, and no connection ends by that."""
+    return _link_down(works, "link silent", Proxy.silence, seconds)
+
+
+def _link_down(works: Works, name: str, down: Callable[[Proxy], None], seconds: float) -> Seen:
+    with (
+        Proxy(works.settings.engine_address()) as proxy,
+        works.work(environ={"ZEEBE_ADDRESS": proxy.address}) as nursery,
+        under_load(works, nursery, name.replace(" ", "-")) as (seen, _),
+    ):
+        down(proxy)
+        broke = time.time()
+        time.sleep(seconds)
+        restored = time.time()
+        seen.figures["jobs done meanwhile"] = _done(works, broke + SILENT_FOR, restored)
+        proxy.restore()
+        _note_first_job(works, seen, restored, "the link's return")
+        seen.figures["seconds down"] = round(restored - broke, 1)
+        seen.figures["connections cut"] = proxy.cut_off
+        seen.figures["bytes held up"] = proxy.held_up
+    return seen
+
+
+def engine_killed(works: Works, times: int = 1) -> Seen:
+    """The engine is killed under load and started again by its keeper."""
+    with works.work() as nursery, under_load(works, nursery, "engine-killed") as (seen, load):
+        for number in range(times):
+            ended = load.ended()
+            before = local.status(works.of_engine)
+            os.kill(before.pid, signal.SIGKILL)
+            broke = time.time()
+            eventually(lambda gone=before.pid: _is_ready(works, gone), BACK_WITHIN, "it's ready")
+            ready = time.time()
+            seen.figures[f"seconds until ready ({number + 1})"] = round(ready - broke, 1)
+            _note_first_job(works, seen, ready, f"readiness ({number + 1})")
+            eventually(lambda n=ended: load.ended() > n + 5, BACK_WITHIN, "orders flow again")
+        seen.figures["engines killed"] = times
+    return seen
+
+
+def _is_ready(works: Works, gone: int) -> bool:
+    found = local.status(works.of_engine)
+    return bool(found and found.pid != gone and found.ready)
+
+
+def database_restarted(works: Works, times: int = 2) -> Seen:
+    """PostgreSQL is restarted, and then killed and started, under load."""
+    with works.work() as nursery, under_load(works, nursery, "database-restarted") as (seen, load):
+        logged = _handed_back(works)
+        for number in range(times):
+            ended = load.ended()
+            if number % 2:
+                works.server.kill()
+                works.server.start()
+            else:
+                works.server.restart()
+            _note_first_job(works, seen, time.time(), f"readiness ({number + 1})")
+            eventually(lambda n=ended: load.ended() > n + 5, BACK_WITHIN, "orders flow again")
+        seen.figures["restarts"] = times
+        seen.figures["lines of a database that can't work"] = _handed_back(works) - logged
+    return seen
+
+
+def backpressure(works: Works, seconds: float) -> Seen:
+    """The engine takes one request at a time, and refuses the others."""
+    with works.work() as nursery, under_load(works, nursery, "backpressure") as (seen, _):
+        refused = _refused(works)
+        usual = {"request": {"enabled": False}}
+        one = {"request": {"enabled": True, "algorithm": "fixed", "fixed": {"limit": 1}}}
+        works.actuator("flowControl", one)
+        try:
+            time.sleep(seconds)
+        finally:
+            works.actuator("flowControl", usual)
+        seen.figures["seconds under it"] = seconds
+        seen.figures["requests refused"] = _refused(works) - refused
+    return seen
+
+
+def engine_disk_full(works: Works, disk: Disk, seconds: float) -> Seen:
+    """The engine's disk is full for a while."""
+    with works.work() as nursery, under_load(works, nursery, "engine-disk-full") as (seen, _):
+        with disk.full(but_for=10 * MEGABYTE):
+            eventually(lambda: "disk" in _why_refused(works), BACK_WITHIN, "it refuses")
+            broke = time.time()
+            time.sleep(seconds)
+            freed = time.time()
+            seen.figures["jobs done meanwhile"] = _done(works, broke + SILENT_FOR, freed)
+        _note_first_job(works, seen, freed, "the room's return")
+        seen.figures["seconds full"] = round(freed - broke, 1)
+    return seen
+
+
+def database_disk_full(works: Works, disk: Disk, seconds: float) -> Seen:
+    """PostgreSQL's disk is full for a while."""
+    with works.work() as nursery, under_load(works, nursery, "database-disk-full") as (seen, _):
+        said = works.server.log.read_text().count("No space left on device")
+        handed_back = _handed_back(works)
+        with disk.full():
+            time.sleep(seconds)
+            freed = time.time()
+        if not works.server.processes():
+            works.server.start()
+        _note_first_job(works, seen, freed, "the room's return")
+        now = works.server.log.read_text().count("No space left on device")
+        seen.figures["writes that found no room"] = now - said
+        seen.figures["lines of a database that can't work"] = _handed_back(works) - handed_back
+        seen.figures["seconds full"] = seconds
+    return seen
+
+
+def terminated(works: Works, rounds: int = 1) -> Seen:
+    """Workers are asked to end, one after the other, while jobs stream in; others follow."""
+    few = {"SAGAWORKS_THREADS": "2", "SAGAWORKS_GRACE_SECONDS": "0.5"}
+    slowest, count = 0.0, 0
+    with (
+        works.work(slow=0.05, environ=few) as nursery,
+        under_load(works, nursery, "terminated", rate=4) as (seen, _),
+    ):
+        for service in [*SERVICES] * rounds:
+            [pid] = nursery.pids(service)
+            asked = time.monotonic()
+            nursery.terminate(pid)
+            nursery.start(service)
+            eventually(lambda pid=pid: nursery.exit_code(pid) is not None, 30, f"{service} ends")
+            slowest = max(slowest, time.monotonic() - asked)
+            count += 1
+            time.sleep(1)
+        seen.figures["workers asked to end"] = count
+        seen.figures["seconds until the slowest had ended"] = round(slowest, 2)
+    waited = [_waited(job.life) for job in works.records.jobs.values() if job.had("FAILED")]
+    seen.figures["longest wait of a job handed back, s"] = max(waited, default=0) / 1000
+    return seen
+
+
+def _waited(life: list[tuple[str, int, int]]) -> int:
+    """How long a job waited after it was handed back, in ms of the engine's clock."""
+    handed = max(at for event, at, _ in life if event == "FAILED")
+    return max(at for _, at, _ in life) - handed
+
+
+def clock_moved(works: Works) -> Seen:
+    """The engine's clock goes forward by an hour: every lock has run out, while work is in hand."""
+    with works.work(slow=0.1) as nursery, under_load(works, nursery, "clock-moved") as (seen, _):
+        works.actuator("clock/add", {"offsetMilli": 3_600_000})
+        time.sleep(5)
+        seen.figures["hours"] = 1
+    return seen
+
+
+def clocks_differ(works: Works, library: Path) -> Seen:
+    """Half of the workers live an hour ahead, and while they work an hour behind."""
+    file = works.folder / "their-clock"
+    file.write_text("+3600")
+    faked = {
+        "LD_PRELOAD": str(library),
+        "FAKETIME_TIMESTAMP_FILE": str(file),
+        "FAKETIME_CACHE_DURATION": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "FAKETIME_DISABLE_SHM": "1",
+    }
+    with (
+        works.work() as nursery,
+        works.work(environ=faked) as theirs,
+        under_load(works, nursery, "clocks-differ") as (seen, _),
+    ):
+        time.sleep(5)
+        file.write_text("-3600")
+        time.sleep(5)
+        hours = {line[:2] for line in works.log("inventory").splitlines()[-200:]}
+        seen.figures["hours seen in one service's log"] = len(hours)
+        seen.wrong += [f"ended: {event}" for event in theirs.ended_by_themselves()]
+    return seen
+
+
+def _note_first_job(works: Works, seen: Seen, moment: float, what: str) -> None:
+    first = works.records.first_completed_after(moment, BACK_WITHIN)
+    if first is None:
+        seen.wrong.append(f"no job was done within {BACK_WITHIN:.0f} s of {what}")
+        return
+    seen.figures[f"seconds from {what} to the first job done"] = round(first - moment, 2)
+
+
+def _done(works: Works, since: float, until: float) -> int:
+    return sum(since <= at <= until for _, at in [*works.records.completed])
+
+
+def _handed_back(works: Works) -> int:
+    lines = "".join(works.log(service) for service in SERVICES)
+    return lines.count("the database can't work now")
+
+
+def _refused(works: Works) -> int:
+    """How many requests the engine has turned away because it was busy."""
+    told = works.actuator("prometheus")
+    found = re.findall(r"^zeebe_dropped_request_count_total\{.*\} (\S+)$", told, re.MULTILINE)
+    return int(sum(map(float, found)))
+
+
+def _why_refused(works: Works) -> str:
+    async def ask() -> str:
+        async with connect(works.settings) as gateway:
+            try:
+                await gateway.create("place_order", {"saga_key": f"refused-{time.time_ns():x}"})
+            except EngineBusyError as error:
+                return str(error)
+        return ""
+
+    return asyncio.run(ask())
