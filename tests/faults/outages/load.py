@@ -95,7 +95,7 @@ class Seen:
 
 @contextmanager
 def under_load(
-    works: Works, nursery: Nursery, name: str, *, rate: float = 3.0, seed: int = 1
+    works: Works, nursery: Nursery, name: str, *, rate: float = 2.0, seed: int = 1
 ) -> Iterator[tuple[Seen, Load]]:
     """Let orders flow while the block breaks something; then wait for all ends and judge them."""
     seen = Seen(name)

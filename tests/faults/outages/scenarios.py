@@ -143,11 +143,11 @@ def database_disk_full(works: Works, disk: Disk, seconds: float) -> Seen:
 
 def terminated(works: Works, rounds: int = 1) -> Seen:
     """Workers are asked to end, one after the other, while jobs stream in; others follow."""
-    few = {"SAGAWORKS_THREADS": "2", "SAGAWORKS_GRACE_SECONDS": "0.5"}
+    few = {"SAGAWORKS_THREADS": "4", "SAGAWORKS_GRACE_SECONDS": "0.5"}
     slowest, count = 0.0, 0
     with (
-        works.work(slow=0.05, environ=few) as nursery,
-        under_load(works, nursery, "terminated", rate=4) as (seen, _),
+        works.work(slow=0.02, environ=few) as nursery,
+        under_load(works, nursery, "terminated", rate=3) as (seen, _),
     ):
         for service in [*SERVICES] * rounds:
             [pid] = nursery.pids(service)

@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any, Final, Self
 from urllib.request import Request, urlopen
 
-from demo.carrier_stub import Carrier, Handler
-from demo.carrier_stub import Server as CarrierServer
+from demo.carrier_stub import Carrier
 from demo.home import Home, demo_environment
+from demo.partner_stub import Handler
+from demo.partner_stub import Server as CarrierServer
 from models.inventory import Stock
 from models.payments import Card
 from sagaworks.engine import local
