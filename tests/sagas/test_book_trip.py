@@ -10,6 +10,7 @@ import pytest
 from demo.rental_stub import ALWAYS_OUT, RentalCompany
 from models.flights import BookingStatus
 from models.hotels import Stay
+from sagaworks import Refusal
 from sagaworks.testing import HANG, Zeebe
 from tests.sagas.agency import (
     ask_for,
@@ -30,6 +31,10 @@ from workers.hotels import hotels
 from workers.payments import payments
 
 pytestmark = [pytest.mark.engine, pytest.mark.zeebe_engines("embedded", "broker")]
+
+
+class AirlineOnStrike(Refusal):
+    """No tickets today; no step says so."""
 
 
 @pytest.fixture
@@ -88,6 +93,19 @@ def test_a_declined_card_undoes_all_of_it_last_step_first(
     trip.assert_undone("rent_car", "hold_room", "hold_seat", "open_booking")
     assert runs(trip, "hold_seat", "undone") == ["Ada", "Grace", "Mary"]
     assert_nothing_is_left(agency, trip, company)
+
+
+def test_a_refusal_after_the_payment_refunds_the_card_first(
+    stocked: Zeebe, company: RentalCompany
+) -> None:
+    """The pivot may refuse, but doesn't today: a stub does."""
+    stocked.stub("flights.issue_tickets", AirlineOnStrike)
+    stocked.work(flights, hotels, cars, payments)
+    trip = ask_for(stocked)
+    confirm(stocked, trip)
+
+    trip.assert_undone("charge_card", "rent_car", "hold_room", "hold_seat", "open_booking")
+    assert_nothing_is_left(stocked, trip, company)
 
 
 @pytest.mark.zeebe_clock
