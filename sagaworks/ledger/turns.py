@@ -63,6 +63,10 @@ class OwnershipLostError(Exception):
     """The engine has taken the job away while its step ran; everything is rolled back."""
 
 
+class _WhichError(Exception):
+    """History must say what is to be undone; the turn is rolled back."""
+
+
 @dataclass(slots=True)
 class _Found:
     """What was found out for a turn; it holds for the rows that it was asked about."""
@@ -157,20 +161,31 @@ class Turns:
         """
         found = self._nothing_yet()
         while True:
-            reached(Point.BEGIN, delivery.arrival.job)
-            with self.writing() as connection:
-                decision = _decide_on_undo(connection, delivery, found)
-                if isinstance(decision, Undo):
-                    return act(connection, delivery, decision)
-                if isinstance(decision, Answer) and not undo.remote:
-                    reached(Point.CLAIMED, delivery.arrival.job)
-                reached(Point.COMMIT, delivery.arrival.job)
-                if isinstance(decision, Answer):
-                    return decision
-            if isinstance(decision, Which):
+            try:
+                decision = self._turn_of_undo(undo, delivery, act, found)
+            except _WhichError:
                 found.meant = self._meant(undo, delivery)
-            else:
-                self._find_out(found, decision, delivery)
+                continue
+            if not isinstance(decision, (Ask, Consult)):
+                return decision
+            self._find_out(found, decision, delivery)
+
+    def _turn_of_undo(
+        self,
+        undo: Compensation[Any],
+        delivery: Delivery,
+        act: Callable[[Connection, Delivery, Undo], T],
+        found: _Found,
+    ) -> T | Answer | Ask | Consult:
+        reached(Point.BEGIN, delivery.arrival.job)
+        with self.writing() as connection:
+            decision = _decide_on_undo(connection, delivery, found)
+            if isinstance(decision, Undo):
+                return act(connection, delivery, decision)
+            if isinstance(decision, Answer) and not undo.remote:
+                reached(Point.CLAIMED, delivery.arrival.job)
+            reached(Point.COMMIT, delivery.arrival.job)
+            return decision
 
     def _nothing_yet(self) -> _Found:
         return _Found({}, Which()) if self._witness else _Found(None, None)
@@ -191,11 +206,14 @@ class Turns:
 
 def _decide_on_undo(
     connection: Connection, delivery: Delivery, found: _Found
-) -> Undo | Answer | Ask | Consult | Which:
+) -> Undo | Answer | Ask | Consult:
     row = _lock(connection, delivery)
     owner = _owner(connection, row, delivery, found)
     decision = owner or _decide_undo(connection, row, delivery, found)
-    if isinstance(decision, (Undo, Answer, Ask, Consult, Which)):
+    if isinstance(decision, Which):
+        # Nothing is kept: a saga that is new to this service is to be new when it's decided.
+        raise _WhichError
+    if isinstance(decision, (Undo, Answer, Ask, Consult)):
         return decision
     if isinstance(decision, Late):
         return LATE

@@ -111,7 +111,8 @@ def withdraw(connection: Connection, tenant: str, execution: int) -> bool:
     if not entry.is_free:
         return False
     statements.begin_undo(connection, execution, WITHDRAWN)
-    # The sweep comes to it, ended or not.
+    # The sweep comes to it, ended or not, and with history or without.
+    note(connection, execution, Kind.RECORDED, "it is to be undone, as a person decided")
     mark_ended(connection, tenant, [key], None)
     return True
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import Connection, Row, bindparam, select, update
 
-from sagaworks.ledger.rows import Entry, State, entry_of
+from sagaworks.ledger.rows import WITHDRAWN, Entry, State, entry_of
 from sagaworks.ledger.tables import age_of, doubt, ledger, saga
 from sagaworks.saga import SagaKey
 
@@ -57,6 +57,14 @@ _UNCOUNTED: Final = (
         age_of(ledger.c.created_at) > bindparam("seconds"),
     )
     .order_by(ledger.c.id)
+    .limit(bindparam("portion"))
+)
+
+_RECORDED: Final = (
+    select(ledger.c.saga_key)
+    .select_from(doubt.join(ledger, doubt.c.execution == ledger.c.id))
+    .where(ledger.c.undone_by == WITHDRAWN, _STILL_OPEN, ledger.c.tenant == bindparam("tenant"))
+    .order_by(doubt.c.tried_at)
     .limit(bindparam("portion"))
 )
 
@@ -122,6 +130,12 @@ def uncounted(
     """Return id and saga of rows that the engine wasn't heard to accept, older than `seconds`."""
     asked = {"tenant": tenant, "after": after, "seconds": seconds, "portion": portion}
     return [(row[0], row[1]) for row in connection.execute(_UNCOUNTED, asked)]
+
+
+def recorded(connection: Connection, tenant: str, portion: int) -> list[str]:
+    """Return the sagas of listed rows whose undo is recorded, the longest untried first."""
+    asked = {"tenant": tenant, "portion": portion}
+    return [*connection.execute(_RECORDED, asked).scalars()]
 
 
 def not_ended(

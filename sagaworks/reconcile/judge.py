@@ -38,6 +38,8 @@ class Kind(StrEnum):
     """It is to be undone and can't be."""
     STANDS = "stands"
     """The engine has given it up after the saga's pivot, or nobody has declared what holds then."""
+    RECORDED = "recorded"
+    """A person wants it undone; the worker is about to."""
     KEPT = "kept"
     """A person has looked, and lets it stand."""
 

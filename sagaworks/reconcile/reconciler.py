@@ -200,6 +200,7 @@ class Reconciler:
             rows = effects.uncounted(
                 connection, self._tenant, self._row, rhythm.patience, rhythm.portion
             )
+            again = effects.recorded(connection, self._tenant, rhythm.portion)
             sagas = []
             if self._history:
                 sagas = effects.not_ended(
@@ -208,7 +209,7 @@ class Reconciler:
         # A full portion has a next one; else it begins anew.
         self._row = rows[-1][0] if len(rows) == rhythm.portion else 0
         self._saga = sagas[-1] if len(sagas) == rhythm.portion else ""
-        return [*dict.fromkeys([*(key for _, key in rows), *sagas, *self._alive_again()])]
+        return [*dict.fromkeys([*(key for _, key in rows), *again, *sagas, *self._alive_again()])]
 
     def _alive_again(self) -> Sequence[str]:
         """Return sagas that ended in an earlier life of the engine, and haven't in this one.

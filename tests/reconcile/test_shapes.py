@@ -4,11 +4,13 @@ import time
 from collections.abc import Callable
 
 import pytest
+from sqlmodel import select
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from sagaworks import Service
 from sagaworks.testing import Zeebe
 from tests.reconcile import diagrams as d
-from tests.reconcile.conftest import Marks, Reconciled
+from tests.reconcile.conftest import Done, Marks, Reconciled
 
 pytestmark = pytest.mark.engine
 
@@ -262,3 +264,32 @@ def test_an_operators_cancel_ends_with_everything_undone_newest_first(
     assert (marks.done, marks.undone) == (["a", "b"], ["b", "a"])
     assert reconciled.states(saga).count("undone") == 2
     assert reconciled.listed() == []
+
+
+def test_an_awaited_undo_is_carried_out_by_the_reconciler_too(zeebe: Zeebe, marks: Marks) -> None:
+    service = Service("shop")
+
+    @service.step
+    async def a(session: AsyncSession) -> Done:
+        marks.done.append("a")
+        return Done(run="a")
+
+    @a.compensation
+    async def undo_a(session: AsyncSession, done: Done) -> None:
+        await session.exec(select(1))
+        marks.undone.append(done.run)
+
+    zeebe.work(service)
+    zeebe.deploy(
+        d.diagram(
+            d.start(), d.step("a"), d.task("waits"), d.end(), d.chain("begin", "a", "waits", "end")
+        )
+    )
+    saga = zeebe.run("shape")
+    saga.wait_for("waits")
+
+    zeebe.cancel(saga)
+
+    assert until(lambda: marks.undone == ["a"])
+    zeebe.worker(service).stop()
+    assert marks.undone == ["a"]

@@ -72,8 +72,8 @@ class Settled:
         def tell(_step: str, outcome: str, _saga: str, _what: str) -> None:
             self.outcomes[outcome] += 1
 
-        settling = Settling(service, Hands(world.store), None, tell)
-        return Reconciler(world.store, settling, self.history, TENANT, AT_ONCE)
+        self.settling = Settling(service, Hands(world.store), None, tell)
+        return Reconciler(world.store, self.settling, self.history, TENANT, AT_ONCE)
 
     def sweep(self) -> None:
         self.reconciler.sweep()
@@ -225,6 +225,26 @@ class SettleContract:
             settled.sweep()
 
         assert settled.outcomes["counted"] == 5
+
+    def test_without_history_what_is_in_doubt_is_listed_and_what_was_recorded_is_undone(
+        self, world: World, settled: Settled
+    ) -> None:
+        world.stock(count=3)
+        counted = world.deliver(hold_stock, LAMP, job=11)
+        world.ledger.mark_counted([counted.row or 0])
+        for n in (2, 3):
+            world.deliver(hold_stock, LAMP, job=n, saga=f"order-{n}", instance=n)
+        without = Reconciler(world.store, settled.settling, None, TENANT, AT_ONCE)
+
+        without.sweep()
+        assert settled.listed == [("hold_stock", "in_doubt")] * 2
+
+        with world.store.writing() as connection:
+            withdraw(connection, TENANT, world.rows[0].id)
+            withdraw(connection, TENANT, world.rows[1].id)
+        without.sweep()
+        assert settled.listed == [("hold_stock", "in_doubt")]
+        assert world.available == 2
 
     # Withdrawn.
 
@@ -760,6 +780,18 @@ class SettleContract:
 
         with pytest.raises(Halt, match="this ledger has no row of it"):
             world.deliver(release_stock, job=21)
+
+    def test_an_undo_in_a_saga_that_is_unknown_here_stays_loud_though_history_is_asked(
+        self, world: World, settled: Settled
+    ) -> None:
+        settled.engine.saga(ORDER, 1)
+        settled.engine.job(release_stock, "CREATED", job=21)
+
+        for _ in range(2):
+            with pytest.raises(Halt, match="this ledger has no row of it"):
+                world.deliver(release_stock, job=21)
+
+        assert world.rows == []
 
     def test_a_compensation_that_came_before_undoes_what_was_done_anew(
         self, world: World, settled: Settled

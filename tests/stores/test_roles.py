@@ -20,6 +20,7 @@ from sagaworks.ledger.store import Store
 from sagaworks.ledger.tables import ledger, saga
 from sagaworks.roles import Access, create_database, grant, on_server
 from sagaworks.testing.servers import Server
+from tests.stores.settle import Settled
 from tests.stores.shop import (
     Table,
     book_shipment,
@@ -97,6 +98,20 @@ def test_everything_that_a_worker_does_works(world: World) -> None:
     assert world.available == 1
     assert world.trail()
     assert world.in_doubt() == 0
+
+
+def test_everything_that_a_reconciler_does_works(world: World) -> None:
+    settled = Settled(world)
+    settled.hold(counted=False)
+    settled.sweep()
+    settled.engine.cancelled(1)
+    settled.sweep()
+    world.deliver(hold_stock, LAMP, job=12, saga="order-2", instance=2)
+    settled.sweep()
+
+    assert world.available == 2
+    assert settled.listed == [("hold_stock", "forgotten")]
+    assert settled.outcomes == {"counted": 1, "withdrawn": 1, "forgotten": 1}
 
 
 def test_a_starter_may_take_back_its_reservation(world: World) -> None:
