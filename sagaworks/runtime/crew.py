@@ -27,6 +27,11 @@ _AHEAD_AT_MOST: Final = 3
 """Jobs that may wait in hand, for each thread."""
 
 
+_SHORT_AT_ONCE: Final = 6
+"""Threads for short steps: more of them only take the interpreter's lock from each other, and
+leave nothing to gather (measured: docs/decisions/0039)."""
+
+
 class ExpiredError(Exception):
     """The job's lock has run out while it waited; the engine gives it to somebody else."""
 
@@ -38,6 +43,8 @@ class _Waiting:
     answer: asyncio.Future[Answer]
     context: Context = field(default_factory=copy_context)
     alone: bool = False
+    short: bool = False
+    since: float = field(default_factory=time.monotonic)
     running: asyncio.Task[list[Answer | None]] | None = None
 
 
@@ -73,6 +80,8 @@ class Crew:
         self._group = group
         self._metrics = metrics
         self._free = threads
+        self._short = 0
+        self._looks_again = False
         self._waiting: deque[_Waiting] = deque()
         self._done: deque[tuple[list[_Waiting], float, Running]] = deque()
         self._coming = False
@@ -111,13 +120,36 @@ class Crew:
             raise
 
     def _go_on(self) -> None:
-        while self._free and self._waiting:
-            hand = self._next_hand()
+        while self._free and (first := self._first()):
+            hand = self._hand_of(first)
             if hand:
                 self._begin(hand)
+        if self._free and self._waiting and not self._looks_again:
+            self._looks_again = True
+            asyncio.get_running_loop().call_later(_AHEAD, self._look_again)
 
-    def _next_hand(self) -> list[_Waiting]:
-        first = self._waiting.popleft()
+    def _look_again(self) -> None:
+        self._looks_again = False
+        self._go_on()
+
+    def _first(self) -> _Waiting | None:
+        """Return whose turn it is; a short job waits for company while others are at work."""
+        if self._short < _SHORT_AT_ONCE:
+            return self._waiting.popleft() if self._waiting else None
+        first = next((job for job in self._waiting if not self._may_wait(job)), None)
+        if first:
+            self._waiting.remove(first)
+        return first
+
+    def _may_wait(self, job: _Waiting) -> bool:
+        return self._is_short(job) and time.monotonic() - job.since < _AHEAD
+
+    def _is_short(self, job: _Waiting) -> bool:
+        task = job.held.task
+        return not job.alone and can_share(task) and self._paces[task.name].portion > 1
+
+    def _hand_of(self, first: _Waiting) -> list[_Waiting]:
+        first.short = self._is_short(first)
         task = first.held.task
         hand = [first]
         if self._waiting and not first.alone and can_share(task):
@@ -130,6 +162,7 @@ class Crew:
 
     def _begin(self, hand: list[_Waiting]) -> None:
         self._free -= 1
+        self._short += hand[0].short
         for job in hand:
             job.held.begun = True
         self._metrics.group_jobs.labels(hand[0].held.task.name).observe(len(hand))
@@ -188,6 +221,7 @@ class Crew:
         running: Running | asyncio.Future[list[Answer | None]],
     ) -> None:
         self._free += 1
+        self._short -= hand[0].short
         self._all.measure((time.perf_counter() - began) / len(hand))
         if running.cancelled():
             self._go_on()
