@@ -48,6 +48,7 @@ class Evidence:
         accounts: sums that must agree.
         undos: by step, how many compensation jobs the engine has seen completed.
         accepted: the jobs whose answer the engine has taken; None where nobody knows.
+        settled: the services' reconcilers have looked at all that the saga has left open.
         incidents: why the engine waits for a person.
         retries_used: by job type, those that no step has asked for.
         hung: what went on for too long.
@@ -62,6 +63,7 @@ class Evidence:
     accounts: Sequence[Account] = ()
     undos: Mapping[str, int] = field(default_factory=dict)
     accepted: AbstractSet[int] | None = None
+    settled: bool = False
     incidents: Sequence[str] = ()
     retries_used: Mapping[str, int] = field(default_factory=dict)
     hung: str = ""
@@ -150,6 +152,8 @@ def no_orphan(evidence: Evidence) -> Iterator[Complaint]:
         stands = "executed" in names and "undone" not in names
         if stands and evidence.ended and not evidence.is_done:
             yield f"{step}: an effect of job {last['job']} is left of a saga that was undone"
+        if stands and evidence.settled and evidence.ended and not last["counted"]:
+            yield f"{step}: nobody knows whether the engine counts on the effect of {last['jobs']}"
         if evidence.accepted is None or not (stands or (last["counted"] and "refused" in names)):
             continue
         if not evidence.accepted.intersection(last["jobs"]):

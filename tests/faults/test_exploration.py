@@ -25,12 +25,12 @@ from tests.faults.exploration.world import World
 
 PROCESSES: Final = 2
 
-PAIRS: Final = 3_200
-"""Of some 10,000: `make faults` plays them all."""
+PAIRS: Final = 1_500
+"""`make faults` plays every one."""
 
 SEED: Final = 6
 
-ALL_KINDS: Final = {*Kind} - {Kind.OVERDUE}
+ALL_KINDS: Final = {*Kind}
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def test_every_fault_at_every_point_and_two_crashes_leave_an_order_whole_on_sqli
         found.take(explorers.play("sqlite", sample(found.pairs, PAIRS, SEED)))
 
     assert not found.bad, told(found)
-    assert found.played.total() >= 5_200
+    assert found.played.total() >= 4_000
     assert {*found.faults} >= ALL_KINDS
 
 
@@ -72,7 +72,7 @@ def test_every_fault_at_every_point_leaves_an_order_whole_on_postgresql(
     found = explored_on(postgresql)
 
     assert not found.bad, told(found)
-    assert found.played.total() >= 2_400
+    assert found.played.total() >= 3_000
     assert {*found.faults} >= ALL_KINDS
 
 
@@ -81,7 +81,7 @@ def test_every_fault_at_every_point_leaves_an_order_whole_on_mariadb(mariadb: Ma
     found = explored_on(mariadb)
 
     assert not found.bad, told(found)
-    assert found.played.total() >= 2_400
+    assert found.played.total() >= 3_000
     assert {*found.faults} >= ALL_KINDS
 
 
@@ -95,8 +95,7 @@ def test_a_way_without_a_fault_ends_where_it_should(world: World, path: str) -> 
 def test_each_step_and_compensation_is_on_a_way(world: World) -> None:
     visited = {place.task for path in PATHS for place in play(world, Schedule(path)).visited}
 
-    tasks = {task.id for task in world.diagram.tasks.values()}
-    assert visited - {"marks"} == tasks
+    assert visited >= {task.id for task in world.diagram.tasks.values()}
 
 
 def test_each_point_is_met_by_a_step(world: World) -> None:
@@ -118,7 +117,7 @@ def test_a_second_crash_may_come_anywhere_after_the_first(world: World) -> None:
         "ship_stock@job-received.2",
         "ship_stock@before-BEGIN.2",
     ]
-    assert str(seconds[-1]).startswith("marks@after-the-mark")
+    assert seconds[-1].task.startswith("sweep-")
 
 
 def test_a_group_commits_nothing_without_a_point(world: World) -> None:

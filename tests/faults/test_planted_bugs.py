@@ -157,6 +157,31 @@ BUGS: Final = (
         "once",
     ),
     Bug(
+        "history believed across lives",
+        bugs.history_of_any_life_is_believed,
+        "shipped:",
+        "paired",
+        scene=scenes.EngineWiped,
+    ),
+    Bug(
+        "an unknown remote call is cancelled",
+        bugs.an_unknown_call_is_cancelled,
+        "shipped:book_shipment@after-the-call.1=crash-and-canceled",
+        "conserved",
+    ),
+    Bug(
+        "counted before the engine has accepted it",
+        bugs.counted_before_it_is_accepted,
+        "shipped:charge_card@after-COMMIT.1=timer-fires",
+        "no_orphan",
+    ),
+    Bug(
+        "what the engine took away is counted",
+        bugs.what_was_taken_away_is_counted,
+        "shipped:charge_card@before-COMMIT.1=timer-fires",
+        "no_orphan",
+    ),
+    Bug(
         "a replay decides again",
         bugs.a_replay_decides_again,
         "shipped:charge_card@after-COMMIT.1=crash",

@@ -14,22 +14,23 @@ import pytest
 from grpc import StatusCode
 from sqlalchemy import select
 
-from sagaworks.ledger import call, decide, local, protocol, statements, store, turns
+from sagaworks.ledger import call, decide, local, protocol, remote, statements, store, turns
 from sagaworks.ledger.answers import Outcome, Say, completed, thrown
-from sagaworks.ledger.decide import Execute, Late, Undone
+from sagaworks.ledger.decide import Execute, Late
 from sagaworks.ledger.points import Point, reached
 from sagaworks.ledger.rows import State
 from sagaworks.ledger.session import open_session
-from sagaworks.ledger.statements import SagaRow
 from sagaworks.ledger.tables import saga as saga_table
+from sagaworks.reconcile import evidence, judge
 from sagaworks.runtime import handler, reports
+from tests.faults.exploration import run
 
 Patch = pytest.MonkeyPatch
 
 
 def row_after_effect(patch: Patch) -> None:
     def run_step(taking: Any, step: Any, delivery: Any, held: Any) -> Any:
-        round_ = taking.decided(step, delivery, lambda _connection, _delivery, round_: round_)
+        round_ = taking.decided(step, delivery, lambda _connection, _delivery, round_, *_: round_)
         if not isinstance(round_, int):
             return round_
         with taking.writing() as connection, open_session(connection) as session:
@@ -98,10 +99,11 @@ def a_zombie_opens_a_round(patch: Patch) -> None:
 
 
 def a_compensation_moves_on(patch: Patch) -> None:
-    def before(_arrival: Any, _own: Any, run: Any, *_known: Any) -> Any:
-        return decide._newest(run) or Undone()
+    def decided(arrival: Any, entries: Any, *known: Any, **more: Any) -> Any:
+        newest = decide._newest(decide._same_run(arrival, entries))
+        return newest or decide.decide_undo(arrival, entries, *known, **more)
 
-    patch.setattr(decide, "_undone_before", before)
+    patch.setattr(turns, "decide_undo", decided)
 
 
 def not_found_is_proof(patch: Patch) -> None:
@@ -140,7 +142,7 @@ def one_key_is_one_saga(patch: Patch) -> None:
 
 
 def a_lost_claim_commits(patch: Patch) -> None:
-    patch.setattr(statements, "_hit_one", statements._hits)
+    patch.setattr(statements, "_hit_one", lambda *given, **_: statements._hits(*given))
     patch.setattr(store, "_refuse_lost", lambda _connection: None)
 
 
@@ -149,16 +151,21 @@ def none_in_the_code(_patch: Patch) -> None:
 
 
 def the_saga_row_is_only_read(patch: Patch) -> None:
-    locks = statements.lock_saga
+    locks = turns._lock
 
-    def lock_saga(connection: Any, tenant: str, saga_key: str, **more: Any) -> SagaRow:
-        ours = (saga_table.c.tenant == tenant, saga_table.c.saga_key == saga_key)
+    def lock(connection: Any, delivery: Any, **more: Any) -> Any:
+        arrival = delivery.arrival
+        ours = saga_table.c.tenant == arrival.tenant, saga_table.c.saga_key == arrival.saga_key
         found = connection.execute(select(saga_table).where(*ours)).first()
         if found is None:
-            return locks(connection, tenant, saga_key, **more)
-        return SagaRow(found.process_instance, found.start_digest, is_new=False)
+            return locks(connection, delivery, **more)
+        # A row that was touched already isn't new.
+        told = found.closed_began, found.ended_in
+        return statements.saga_row(found.process_instance, found.start_digest, 2, *told)
 
-    patch.setattr(statements, "lock_saga", lock_saga)
+    patch.setattr(turns, "_lock", lock)
+    # The other one must have looked before the sleeper commits, also on a busy machine.
+    patch.setattr(run, "_SOON", 0.5)
 
 
 def the_wrong_fact(patch: Patch) -> None:
@@ -196,7 +203,7 @@ def undone_before_it_is_marked(patch: Patch) -> None:
             while later:
                 marks(connection, *later.pop())
 
-    patch.setattr(statements, "undo", lambda _connection, *given: later.append(given))
+    patch.setattr(statements, "undo", lambda _at, *given, **_: later.append(given))
     patch.setattr(handler.Handler, "_answered", mark)
 
 
@@ -214,3 +221,44 @@ def a_replay_decides_again(patch: Patch) -> None:
         return Execute(decide._round_after(run))
 
     patch.setattr(decide, "_seen_before", before)
+
+
+def history_of_any_life_is_believed(patch: Patch) -> None:
+    def instance(self: Any, key: Any) -> Any:
+        return self._history.instance(key)
+
+    def job(self: Any, effect: Any) -> Any:
+        return self._history.job(effect.entry.job)
+
+    patch.setattr(evidence.Evidence, "instance", instance)
+    patch.setattr(evidence.Evidence, "job", job)
+
+
+def an_unknown_call_is_cancelled(patch: Patch) -> None:
+    finishes = remote.answered
+
+    def answered(within: Any, undo: Any, delivery: Any, entry: Any) -> Any:
+        if entry.state is not State.INTENT:
+            return finishes(within, undo, delivery, entry)
+        with within.writing() as connection:
+            statements.answer(connection, entry.id, State.INTENT, State.REFUSED, b"{}")
+        return replace(entry, state=State.REFUSED)
+
+    patch.setattr(remote, "answered", answered)
+
+
+def counted_before_it_is_accepted(patch: Patch) -> None:
+    sends = reports.Reports._complete
+
+    async def complete(self: Any, held: Any, answer: Any) -> None:
+        self._marks.add(answer.row)
+        await sends(self, held, answer)
+
+    patch.setattr(reports.Reports, "_complete", complete)
+
+
+def what_was_taken_away_is_counted(patch: Patch) -> None:
+    def withdrawn(_instance: Any, _evidence: Any, why: str, *_: Any, **__: Any) -> Any:
+        return judge.Verdict(judge.Act.COUNT, why)
+
+    patch.setattr(judge, "_withdrawn", withdrawn)

@@ -63,7 +63,7 @@ def run(given: argparse.Namespace, console: Console) -> Found:
     ):
         found = Found()
         for kind in kinds:
-            names = given.schedules or explorers.singles(kind)
+            names = given.schedules or sample(explorers.singles(kind), given.singles, given.seed)
             found.take(_played(explorers, progress, kind, names, "one fault"))
         if "sqlite" in kinds and not given.schedules:
             pairs = sample(found.pairs, given.pairs, given.seed)
@@ -71,9 +71,9 @@ def run(given: argparse.Namespace, console: Console) -> Found:
         return found
 
 
-def sample(pairs: Sequence[str], most: int, seed: int) -> list[str]:
+def sample(names: Sequence[str], most: int, seed: int) -> list[str]:
     """Return so many of them, drawn by a seed; all, if there aren't more."""
-    ordered = sorted(set(pairs))
+    ordered = sorted(set(names))
     if len(ordered) <= most:
         return ordered
     return random.Random(seed).sample(ordered, most)  # noqa: S311  repeatable, not secret
@@ -98,15 +98,23 @@ def databases_of(
 def _played(
     explorers: Explorers, progress: Progress, kind: str, names: Sequence[str], what: str
 ) -> Found:
-    bar = progress.add_task(f"{kind}, {what}", total=len(names))
-    return explorers.play(kind, names, lambda batch: progress.advance(bar, batch.played.total()))
+    bar, began = progress.add_task(f"{kind}, {what}", total=len(names)), time.monotonic()
+    found = explorers.play(kind, names, lambda batch: progress.advance(bar, batch.played.total()))
+    minutes = (time.monotonic() - began) / 60
+    told = f"{kind}, {what}: {len(names)} schedules, {len(found.bad)} wrong, {minutes:.1f} min"
+    progress.console.print(told)
+    return found
 
 
 def _what(given: argparse.Namespace, kinds: Sequence[str]) -> str:
     if given.schedules:
         return f"{len(given.schedules)} schedules on {', '.join(kinds)}"
-    pairs = "every" if given.pairs >= ALL else f"{given.pairs}"
-    return f"every single fault on {', '.join(kinds)}, {pairs} pairs of crashes on sqlite"
+    singles = "every single fault" if given.singles >= ALL else f"{given.singles} single faults"
+    single = f"{singles} on {', '.join(kinds)}"
+    if "sqlite" not in kinds:
+        return single
+    pairs = "every pair" if given.pairs >= ALL else f"{given.pairs} pairs"
+    return f"{single}; {pairs} of crashes on sqlite"
 
 
 def _tell(found: Found, console: Console) -> None:
@@ -135,6 +143,7 @@ def _parser() -> argparse.ArgumentParser:
         "schedules", nargs="*", help="by name, as a failed run prints it; else every one there is"
     )
     parser.add_argument("--on", default=",".join(KINDS), help="kinds of databases: %(default)s")
+    parser.add_argument("--singles", type=int, default=ALL, help="on each kind; else every one")
     parser.add_argument("--pairs", type=int, default=ALL, help="pairs of crashes; else every one")
     parser.add_argument("--processes", type=int, default=2, help="%(default)s")
     parser.add_argument("--seed", type=int, default=time.time_ns() % 10_000, help="draws the pairs")

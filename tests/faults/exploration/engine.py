@@ -47,6 +47,7 @@ class Run:
     """One completed run of a task that has a handler."""
 
     task: Task
+    element_instance: int
     undone: bool = False
 
 
@@ -114,6 +115,7 @@ class SimulatedEngine:
         self.diagram = diagram
         self.moment = threading.RLock()
         self.jobs: dict[int, SimulatedJob] = {}
+        self.instances: dict[int, SimulatedInstance] = {}
         self._keys = itertools.count(FIRST_KEY)
         self._onward = {flow.source: flow.target for flow in diagram.flows}
 
@@ -121,6 +123,7 @@ class SimulatedEngine:
         """Create an instance."""
         with self.moment:
             instance = SimulatedInstance(next(self._keys), dict(variables))
+            self.instances[instance.key] = instance
             self._enter(instance, self._start_of(self.diagram.process_id))
             return instance
 
@@ -161,7 +164,7 @@ class SimulatedEngine:
                 self._throw_on(job.instance)
             else:
                 if job.task.handler:
-                    job.instance.runs.append(Run(job.task))
+                    job.instance.runs.append(Run(job.task, job.element_instance))
                 self._leave(job.instance, job.task.id)
             return StatusCode.OK
 

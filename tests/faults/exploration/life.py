@@ -17,12 +17,18 @@ from typing import Any, Final
 import grpc
 from grpc import StatusCode
 from prometheus_client import CollectorRegistry
+from psycopg.pq import TransactionStatus
 
 from sagaworks.ledger.decide import Presence
+from sagaworks.ledger.line import Line
 from sagaworks.ledger.points import Point
 from sagaworks.ledger.protocol import Ledger
 from sagaworks.ledger.store import Store
+from sagaworks.ledger.witness import Witness
 from sagaworks.observe.metrics import WorkerMetrics
+from sagaworks.reconcile import Reconciler, Rhythm
+from sagaworks.reconcile.settling import Hands as SettlesIn
+from sagaworks.reconcile.settling import Settling
 from sagaworks.runtime.commands import JobCommands
 from sagaworks.runtime.crew import Crew
 from sagaworks.runtime.deliveries import variables_to_fetch
@@ -33,6 +39,7 @@ from sagaworks.runtime.reports import Reports
 from sagaworks.saga import JobKey
 from sagaworks.service import Service
 from tests.faults.exploration.engine import SimulatedEngine, SimulatedJob
+from tests.faults.exploration.history import SimulatedHistory
 
 TENANT: Final = "<default>"
 LOCK: Final = 15.0
@@ -90,12 +97,17 @@ class Life:
     _task: asyncio.Task[None] | None = None
     _handler: Handler = field(init=False)
     _marks: Marks = field(init=False)
+    _reconciler: Reconciler = field(init=False)
 
     def __post_init__(self) -> None:
         """Put its parts together."""
         store, metrics = self.hands.stores[self.service.name], self.hands.metrics[self.service.name]
         commands = JobCommands(_Stub(self), metrics)
-        ledger = Ledger(store, partial(self._probe, commands), pause=lambda _seconds: None)
+        history, probe = SimulatedHistory(self.engine), partial(self._probe, commands)
+        witness = Witness(history, pause=_at_once)
+        ledger = Ledger(store, probe, pause=_at_once, witness=witness)
+        settling = Settling(self.service, SettlesIn(store), None, lambda *_: None)
+        self._reconciler = Reconciler(store, settling, history, TENANT, Rhythm(patience=-1.0))
         self._marks = Marks(ledger.mark_counted, self.hands.marks_pool)
         reports = Reports(commands, self._marks, partial(self._count_report, ledger))
         crew = Crew(ledger, None, self.hands.pool, _THREADS, 1, metrics)
@@ -109,6 +121,12 @@ class Life:
         held = HeldJob(message, task, expires=time.monotonic() + LOCK, begun=True)
         self.job = job
         self.running = asyncio.run_coroutine_threadsafe(self._live(held), self.hands.loop)
+        self.running.add_done_callback(lambda _: done(self))
+
+    def sweep(self, saga_key: str, done: Callable[[Life], None]) -> None:
+        """Have it settle what it has open of a saga; `done` is called when nothing more comes."""
+        self.job = None
+        self.running = asyncio.run_coroutine_threadsafe(self._sweep(saga_key), self.hands.loop)
         self.running.add_done_callback(lambda _: done(self))
 
     def end(self) -> None:
@@ -128,6 +146,12 @@ class Life:
         await self._handler.handle(held)
         await self._marks.flush()
 
+    async def _sweep(self, saga_key: str) -> None:
+        _life.set(self)
+        self._task = asyncio.current_task()
+        settle = partial(copy_context().run, self._reconciler.settle, saga_key)
+        await asyncio.get_running_loop().run_in_executor(self.hands.pool, settle)
+
     def _probe(self, commands: JobCommands, job: JobKey) -> Presence:
         asked = commands.presence(job, timedelta(seconds=LOCK))
         return asyncio.run_coroutine_threadsafe(asked, self.hands.loop).result()
@@ -135,6 +159,10 @@ class Life:
     async def _count_report(self, ledger: Ledger, row: int, job: JobKey) -> None:
         count = partial(copy_context().run, ledger.report_again, row, job)
         await asyncio.get_running_loop().run_in_executor(self.hands.pool, count)
+
+
+def _at_once(_seconds: float) -> None:
+    """Wait for nothing: what is waited for has happened, or happens by a schedule."""
 
 
 class Watch:
@@ -172,18 +200,47 @@ def commits_watched(store: Store) -> Iterator[None]:
     dialect, sends = store.engine.dialect, store.engine.dialect.do_commit
 
     def do_commit(connection: Any) -> None:
-        life = _life.get()
-        if life is None:
-            raise AssertionError(
-                "a commit on a thread that doesn't know whose it is: no hook there"
-            )
-        life.watch.commit(life, partial(sends, connection))
+        if _has_been_sent(connection):
+            sends(connection)
+        else:
+            _watched(partial(sends, connection))
 
     dialect.do_commit = do_commit  # type: ignore[method-assign]
     try:
         yield
     finally:
         dialect.do_commit = sends  # type: ignore[method-assign]
+
+
+@contextmanager
+def lines_watched() -> Iterator[None]:
+    """Tell them of PostgreSQL's COMMITs that travel with what has waited for them."""
+    sends = Line.commit
+
+    def commit(line: Line) -> None:
+        if line._waiting and _life.get():
+            _watched(partial(sends, line))
+        else:
+            sends(line)
+
+    Line.commit = commit  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        Line.commit = sends  # type: ignore[method-assign]
+
+
+def _has_been_sent(connection: Any) -> bool:
+    """Say whether what psycopg is asked to commit went over the line already."""
+    libpq = getattr(connection, "pgconn", None)
+    return libpq is not None and libpq.transaction_status == TransactionStatus.IDLE
+
+
+def _watched(commit: Callable[[], None]) -> None:
+    life = _life.get()
+    if life is None:
+        raise AssertionError("a commit on a thread that doesn't know whose it is: no hook there")
+    life.watch.commit(life, commit)
 
 
 class _Stub:

@@ -13,6 +13,8 @@ from tests.faults.exploration.schedule import (
     OF_A_COMMAND,
     OF_A_COMMIT,
     POINTS,
+    SWEEP,
+    TAKES_AWAY,
     THE_COMMIT,
     Fault,
     Kind,
@@ -36,7 +38,7 @@ def singles(trace: Verdict, kind: str) -> list[Schedule]:
 
 
 def pairs(first: Verdict) -> list[Schedule]:
-    """Return every schedule that lets a run with one crash meet a second one after it."""
+    """Return every schedule that lets a run with one fault meet a crash after it."""
     [fault] = first.schedule.faults
     return [
         Schedule(first.schedule.path, (fault, Fault(place, Kind.CRASH)))
@@ -66,11 +68,20 @@ def _at_a_point(place: Place, point: Point, kind: str) -> Iterator[Kind]:
         yield Kind.CUT
     if point is Point.BEGIN:
         yield Kind.AWAY
-    if place.task != MARKS and point not in _ITS_JOB_IS_GONE:
-        yield Kind.MOVED
-        yield Kind.RESTORED
+    if place.task == MARKS or place.task.startswith(SWEEP) or point in _ITS_JOB_IS_GONE:
+        return
+    yield Kind.MOVED
+    yield Kind.RESTORED
+    if place.task == "charge_card":
+        yield Kind.OVERDUE
+        yield Kind.TAKEN
+    # A pivot has no undo: what a cancel leaves of it is listed for a person.
+    if place.task not in {"confirm_order", "ship_stock"}:
+        yield Kind.CRASH_CANCELED
+        yield Kind.CANCELED
 
 
-def is_a_crash(schedule: Schedule) -> bool:
-    """Say whether a worker merely dies, once."""
-    return [fault.kind for fault in schedule.faults] == [Kind.CRASH]
+def may_be_followed(schedule: Schedule) -> bool:
+    """Say whether a crash after this one fault tells something new."""
+    kinds = [fault.kind for fault in schedule.faults]
+    return len(kinds) == 1 and kinds[0] in {Kind.CRASH, *TAKES_AWAY}

@@ -23,6 +23,8 @@ from tests.faults.exploration.schedule import (
     MARKS,
     OF_A_CRASH,
     OF_A_ZOMBIE,
+    SWEEP,
+    TAKES_AWAY,
     THE_COMMIT,
     Fault,
     Kind,
@@ -115,6 +117,8 @@ class Run(Watch):
         self._asleep: list[Sleeper] = []
         self._busy: list[Life] = []
         self._deaths: dict[Life, Kind] = {}
+        # Each effect is withdrawn twice over: a withdrawal is recorded first, then carried out.
+        self._unswept = [*world.services]
         self._late: list[Callable[[], StatusCode]] = []
         self._away = 0
 
@@ -158,6 +162,10 @@ class Run(Watch):
         if fault.kind in OF_A_CRASH:
             self._deaths[life] = fault.kind
             life.end()
+        elif fault.kind is Kind.TAKEN:
+            self.engine.fire(self.instance, "payment_overdue")
+        elif fault.kind is Kind.CANCELED:
+            self.engine.cancel(self.instance)
         elif fault.kind in OF_A_ZOMBIE:
             late = fault.kind is not Kind.ZOMBIE_DURING
             self._sleep(Sleeper(life, fault.kind), ends=late and point in HELD_OPEN)
@@ -243,6 +251,9 @@ class Run(Watch):
             except queue.Empty:
                 self.hung = f"a delivery took {PATIENCE:.0f} s"
                 return
+            if life not in self._busy:
+                self.hung = f"{life.service.name} woke by itself: this machine is too slow"
+                return
             self._busy.remove(life)
             if happened == "over":
                 self._over(life)
@@ -254,13 +265,15 @@ class Run(Watch):
     def _over(self, life: Life) -> None:
         if life.running and not life.running.cancelled() and (error := life.running.exception()):
             self.escaped.append(error)
-        if not life.is_over or life.job is None:
+        if not life.is_over:
             return
         self._lives = {name: other for name, other in self._lives.items() if other is not life}
         aftermath = self._deaths.pop(life, Kind.CRASH)
-        if aftermath is Kind.OVERDUE:
+        if aftermath is Kind.CRASH_CANCELED:
+            self.engine.cancel(self.instance)
+        elif aftermath is Kind.OVERDUE:
             self.engine.fire(self.instance, "payment_overdue")
-        elif life.job.is_there and aftermath in (Kind.MOVED, Kind.RESTORED):
+        elif life.job and life.job.is_there and aftermath in (Kind.MOVED, Kind.RESTORED):
             self.engine.replace(life.job, by_older=aftermath is Kind.RESTORED)
 
     def _pass_time(self) -> bool:
@@ -270,9 +283,24 @@ class Run(Watch):
             return True
         if self.engine.end_pauses(self.instance):
             return True
-        if self._wake(*OF_A_ZOMBIE):
+        return self._wake_all() or self._sweep() or self._wake_all()
+
+    def _wake_all(self) -> bool:
+        woken = self._wake(*OF_A_ZOMBIE)
+        self._until_quiet()
+        return woken
+
+    def _sweep(self) -> bool:
+        """Let each service settle what it has open; again where its worker died meanwhile."""
+        while self._unswept and not self.hung:
+            service = self._unswept.pop()
+            life = self._lives.get(service) or self._begin(service)
+            self._busy.append(life)
+            life.sweep(self.key, lambda life: self._events.put(("over", life)))
             self._until_quiet()
-            return True
+            if life.is_over or self.engine.waiting(self.instance):
+                self._unswept.append(service)
+                return True
         return False
 
     def _holder_asked(self) -> bool:
@@ -292,9 +320,11 @@ class Run(Watch):
         """Return the worker of a job's service: the living one, unless its threads are asleep."""
         service = job.task.job_type.partition(".")[0]
         life = self._lives.get(service)
-        if life is None or life.hands in self._blocked():
-            life = Life(self.world.services[service], self._awake_hands(), self.engine, self)
-            self._lives[service] = life
+        return self._begin(service) if life is None or life.hands in self._blocked() else life
+
+    def _begin(self, service: str) -> Life:
+        life = Life(self.world.services[service], self._awake_hands(), self.engine, self)
+        self._lives[service] = life
         return life
 
     def _awake_hands(self) -> Hands:
@@ -327,23 +357,30 @@ class Run(Watch):
             quantity=quantity,
             card=self.goods,
         )
-        jobs = instance.jobs
+        jobs, is_done = instance.jobs, instance.ended == "order_shipped"
         accepted = {JobState.COMPLETED, JobState.THROWN}
         done = [job for job in jobs if job.state is JobState.COMPLETED]
         return Evidence(
             saga_key=self.key,
             ended=instance.ended,
-            is_done=self.way.is_done,
+            is_done=is_done,
             steps=STEPS,
             told=told_of(world.stores, self.key),
             effects=books.effects(),
-            accounts=books.accounts(is_done=self.way.is_done),
+            accounts=books.accounts(is_done=is_done),
             undos=Counter(_undone_step(job) for job in done if job.undoes),
             accepted=frozenset(job.key for job in jobs if job.state in accepted),
             incidents=[job.says for job in jobs if job.state is JobState.INCIDENT],
             retries_used=self._retries_used(),
-            hung=self.hung,
+            settled=True,
+            hung=self.hung or self._went_astray(),
         )
+
+    def _went_astray(self) -> str:
+        """Say whether the order ended where its way doesn't lead, and nothing turned it off."""
+        turned = any(fault.kind in TAKES_AWAY for fault in self.schedule.faults)
+        ends = self.instance.ended
+        return "" if turned or ends == self.way.ends else f"it ended at {ends}, not {self.way.ends}"
 
     def _retries_used(self) -> dict[str, int]:
         used: dict[str, int] = {}
@@ -371,8 +408,7 @@ def played(
 
 
 def _task_of(life: Life) -> str:
-    assert life.job is not None
-    return life.job.task.id
+    return life.job.task.id if life.job else f"{SWEEP}-{life.service.name}"
 
 
 def _undone_step(job: SimulatedJob) -> str:

@@ -19,7 +19,7 @@ from sqlmodel import Session, col, update
 from models.inventory import Stock
 from models.payments import Card, CardCharged, Charge
 from sagaworks.saga import BY_HAND_VARIABLE, Saga
-from tests.faults.exploration.engine import JobState
+from tests.faults.exploration.engine import JobState, SimulatedEngine
 from tests.faults.exploration.paths import PATHS
 from tests.faults.exploration.paths import Path as Way
 from tests.faults.exploration.run import QUANTITY, Run
@@ -157,6 +157,29 @@ class DeadlockIgnored(Run):
             return CardCharged(charge=charge.id, amount=amount)
 
         return charge_card
+
+
+class EngineWiped(Run):
+    """The engine has lost its data since, and gives the keys of this order to another's saga.
+
+    That one is cancelled.
+    """
+
+    def _judged(self) -> Any:
+        """Let the services look once more, at the history of the new life."""
+        first, engine = self.instance, self.engine
+        self.engine = SimulatedEngine(self.world.diagram)
+        another = self.engine.start({**first.variables, "saga_key": f"{self.key}-of-another"})
+        for job in first.jobs:
+            self.engine.jobs.setdefault(job.key, replace(job, instance=another))
+        another.jobs = [*self.engine.jobs.values()]
+        self.engine.cancel(another)
+        for job in another.jobs:
+            job.state = JobState.CANCELED
+        self._lives, self._unswept = {}, [*self.world.services]
+        self._sweep()
+        self.instance, self.engine = first, engine
+        return super()._judged()
 
 
 _WANT_ALL: Final = text("UPDATE card SET approved = 1 - approved WHERE number LIKE :other")

@@ -11,6 +11,9 @@ from sagaworks.ledger.points import Point
 MARKS: Final = "marks"
 """Stands for the task where a point has no job."""
 
+SWEEP: Final = "sweep"
+"""Stands for the task where a reconciler is at work."""
+
 THE_COMMIT: Final = "the-commit"
 """Stands for a point where it's the driver's COMMIT itself that is met."""
 
@@ -31,6 +34,12 @@ class Kind(StrEnum):
     """It dies, and the job comes again under an older key: a restored engine's keys repeat."""
     OVERDUE = "crash-and-overdue"
     """It dies, and the timer takes the job away before anybody else gets it."""
+    CRASH_CANCELED = "crash-and-canceled"
+    """It dies, and an operator cancels the saga, so that nobody gets the job any more."""
+    TAKEN = "timer-fires"
+    """The timer takes the job away from a worker that goes on."""
+    CANCELED = "canceled"
+    """An operator cancels the saga under a worker that goes on."""
     ZOMBIE_DURING = "zombie-wakes-during"
     """The worker freezes, its lock ends; it wakes while another begins with the job."""
     ZOMBIE_AFTER = "zombie-wakes-after"
@@ -53,7 +62,8 @@ class Kind(StrEnum):
     UNKNOWN_UNDONE = "commit-lost"
 
 
-OF_A_CRASH: Final = (Kind.CRASH, Kind.MOVED, Kind.RESTORED, Kind.OVERDUE)
+OF_A_CRASH: Final = (Kind.CRASH, Kind.MOVED, Kind.RESTORED, Kind.OVERDUE, Kind.CRASH_CANCELED)
+TAKES_AWAY: Final = (Kind.OVERDUE, Kind.CRASH_CANCELED, Kind.TAKEN, Kind.CANCELED)
 OF_A_ZOMBIE: Final = (Kind.ZOMBIE_DURING, Kind.ZOMBIE_AFTER, Kind.ZOMBIE_LAST)
 OF_A_COMMAND: Final = (Kind.LOST, Kind.ANSWER_LOST, Kind.LATE, Kind.RESENT)
 OF_A_COMMIT: Final = (Kind.UNKNOWN_DONE, Kind.UNKNOWN_UNDONE)

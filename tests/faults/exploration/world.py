@@ -23,7 +23,7 @@ from sagaworks.ledger.store import Store
 from sagaworks.project import Project
 from sagaworks.service import Service
 from sagaworks.testing.databases import make_tables
-from tests.faults.exploration.life import Hands, commits_watched, hook
+from tests.faults.exploration.life import Hands, commits_watched, hook, lines_watched
 from tests.faults.exploration.paths import Path as Way
 
 PROJECT: Final = Path(__file__).parents[3]
@@ -73,7 +73,7 @@ class World:
         """Give a world; its threads and its carrier end with the block."""
         world = cls(urls)
         logger.disable("sagaworks")
-        with world._stack, world._carrier_served(), hooked(hook):
+        with world._stack, world._carrier_served(), hooked(hook), lines_watched():
             try:
                 yield world
             finally:
