@@ -487,3 +487,111 @@ def test_an_item_is_known_inside_its_multi_instance(found: Check) -> None:
     s.end()
 
     assert found(s) == []
+
+
+# What was seen to need a test of its own: breaking the code was noticed by no other
+
+
+def test_steps_of_a_loop_have_no_order_to_be_drawn(found: Check, s: Sketch) -> None:
+    s.start()
+    s.gateway("again")
+    s.step("stock.hold_stock", undo="stock.release_stock")
+    s.step("stock.pack_stock", undo="stock.unpack_stock")
+    s.gateway("enough")
+    s.end(condition="=enough")
+    s.at("enough", row=2)
+    s.step("stock.count_stock", kind="read_only", condition="=not(enough)")
+    s.to("again")
+    s.row = 0
+    with s.on_event("undo_saga", "refused"):
+        s.throw("take_all_back")
+        s.end("undone")
+
+    assert found(s) == []
+
+
+def test_a_choice_before_the_undo_guards_the_pivot_but_must_undo_on_each_way(
+    found: Check, s: Sketch
+) -> None:
+    begun(s)
+    s.step("orders.confirm_order", kind="pivot")
+    s.step("stock.ship_stock", kind="retriable")
+    s.end()
+    s.undo_all("hold_stock")
+    with s.on_event("deadline", "late", "timer", row=11):
+        s.gateway("confirmed")
+        s.throw("take_back", "hold_stock", condition="=order_confirmed = null")
+        s.end("too_late")
+        s.at("confirmed", row=2)
+        s.end("never_mind", condition="=order_confirmed != null")
+
+    assert found(s) == [("path-without-undo", "late")]
+
+
+def test_branches_in_a_loop_are_still_branches(found: Check, s: Sketch) -> None:
+    s.start()
+    s.step("orders.accept_order", undo="orders.reject_order")
+    s.gateway("again")
+    s.gateway("both", "parallel")
+    s.step("stock.hold_stock", undo="stock.release_stock")
+    s.gateway("joined", "parallel")
+    s.gateway("enough")
+    s.end(condition="=enough")
+    s.at("both", row=2)
+    s.step("payments.charge_card", undo="payments.refund_card")
+    s.to("joined")
+    s.edge("charge_card", "declined", "error", row=4)
+    s.throw("take_back")
+    s.end("not_sold")
+    s.at("enough", row=6)
+    s.step("stock.count_stock", kind="read_only", condition="=not(enough)")
+    s.to("again")
+    s.row = 0
+    s.undo_all("charge_card", "hold_stock", "accept_order")
+
+    assert ("left-branch", "take_back") in found(s)
+
+
+def test_an_error_that_is_caught_on_its_task_starts_no_undo_at_the_root(
+    found: Check, s: Sketch
+) -> None:
+    begun(s)
+    s.step("payments.charge_card", kind="pivot")
+    s.end()
+    s.edge("charge_card", "declined", "error")
+    s.throw("release", "hold_stock")
+    s.end("not_sold")
+    s.row = 0
+    with s.on_event("note_it", "refused"):
+        s.end("noted")
+
+    assert found(s) == []
+
+
+def test_a_way_that_fails_after_the_pivot_needs_no_undo(found: Check, s: Sketch) -> None:
+    begun(s)
+    s.step("orders.confirm_order", kind="pivot")
+    s.step("post.look_up_address", kind="read_only")
+    s.end()
+    s.undo_all("hold_stock")
+    s.edge("look_up_address", "unknown", "error")
+    s.end("sent_by_hand")
+
+    assert found(s) == []
+
+
+def test_what_holds_of_an_inner_sub_process_may_be_said_further_out(
+    found: Check, s: Sketch
+) -> None:
+    s.start()
+    with s.inside("all_of_it", extensions=KEEP):
+        s.start("outer_begun")
+        with s.inside("sell"):
+            two_steps(s)
+        s.end("outer_ended")
+        s.edge("sell", "late", "timer")
+        s.end("given_up")
+        s.row = 0
+    s.end()
+
+    assert found(s) == []
