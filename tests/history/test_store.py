@@ -14,6 +14,7 @@ from sagaworks.errors import ConfigurationError
 from sagaworks.history import HistoryUnavailable
 from sagaworks.history.keeping import tables
 from sagaworks.history.keeping.store import KeptHistory
+from sagaworks.testing.servers import Server
 from tests.history.contract import RecordContract, Take
 from tests.history.recorded import (
     ORDER,
@@ -228,3 +229,18 @@ class TestOnPostgreSQL(StoreContract):
         with opened(empty) as connection:
             tables.metadata.drop_all(connection)
         return empty
+
+    def test_a_server_that_was_killed_takes_what_comes_after_it_is_back(
+        self, history: KeptHistory, postgresql: Server
+    ) -> None:
+        history.take([job(1, "CREATED")])
+        postgresql.kill()
+
+        with pytest.raises(HistoryUnavailable):
+            history.take([job(2, "COMPLETED")])
+        with pytest.raises(HistoryUnavailable):
+            history.job(7)
+
+        postgresql.start()
+        assert history.take([job(1, "CREATED"), job(2, "COMPLETED")]).new == 1
+        assert history.life() == 1
