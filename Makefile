@@ -21,6 +21,8 @@ SOAK    ?=
 ON      ?= sqlite,postgresql,mariadb
 PAIRS   ?=
 SEED    ?=
+RATE    ?=
+SAGAS   ?=
 RUN     ?=
 
 BIN := .venv/bin
@@ -46,6 +48,7 @@ help: ## this page
 	@printf '  SOAK=20000           the benchmark: so many sagas through one worker, for its memory\n'
 	@printf '  ON=sqlite PAIRS=500 SEED=1   faults: which databases, how many pairs of crashes, which ones\n'
 	@printf '  RUN="shipped:charge_card@after-COMMIT.1=crash"   faults: only these schedules, by name\n'
+	@printf '  SAGAS=10000 RATE=20 SEED=1   storm: how many sagas, how many a second at most\n'
 	@printf '  PYTHON=python3.12    which Python makes the environment\n'
 
 # What people run.
@@ -107,6 +110,10 @@ faults: $(READY) ## every fault at every point of every step, pairs of them, rea
 	@$(BIN)/python -m tests.faults.exploration --on $(ON) $(PAIRS:%=--pairs %) $(SEED:%=--seed %) $(RUN)
 	@$(if $(RUN),:,$(BIN)/python -m tests.faults.killing $(SEED:%=--seed %))
 	@$(if $(RUN),:,$(BIN)/python -m tests.faults.outages)
+
+.PHONY: storm
+storm: $(READY) ## thousands of sagas on few accounts while workers, databases and the engine break
+	@$(BIN)/python -m tests.storm $(SAGAS:%=--sagas %) $(RATE:%=--rate %) $(SEED:%=--seed %)
 
 .PHONY: cut
 cut: $(READY) ## write the code blocks and the generated reference into README and docs again

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 MEGABYTE = 1_000_000
@@ -31,7 +31,11 @@ class Disk:
         """Take all of its room, but for so many bytes, for as long as the block lasts."""
         file = self.folder / "in-the-way"
         with file.open("wb") as filling:
-            os.posix_fallocate(filling.fileno(), 0, self.free() - but_for)
+            while (room := self.free() - but_for) > 0:
+                # Others write there too: what was free a moment ago may be taken.
+                with suppress(OSError):
+                    size = os.fstat(filling.fileno()).st_size
+                    os.posix_fallocate(filling.fileno(), size, max(1, room // 2))
         try:
             yield
         finally:

@@ -9,8 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+import grpc
+from pyzeebe.proto import gateway_pb2 as pb
+
 from sagaworks.engine import local
-from sagaworks.runtime.gateway import EngineBusyError, connect
+from sagaworks.runtime.gateway import connect
 from tests.faults.outages.disks import MEGABYTE, Disk
 from tests.faults.outages.load import Seen, under_load
 from tests.faults.outages.proxy import Proxy
@@ -199,7 +202,8 @@ def clocks_differ(works: Works, library: Path) -> Seen:
         time.sleep(5)
         file.write_text("-3600")
         time.sleep(5)
-        hours = {line[:2] for line in works.log("inventory").splitlines()[-200:]}
+        began = (line[:3] for line in works.log("inventory").splitlines()[-200:])
+        hours = {hour for hour in began if re.fullmatch(r"\d\d:", hour)}
         seen.figures["hours seen in one service's log"] = len(hours)
         seen.wrong += [f"ended: {event}" for event in theirs.ended_by_themselves()]
     return seen
@@ -230,12 +234,15 @@ def _refused(works: Works) -> int:
 
 
 def _why_refused(works: Works) -> str:
+    """Say why the engine refuses a message that nobody waits for; nothing if it takes it."""
+    message = pb.PublishMessageRequest(name="nobody waits", correlationKey="x", timeToLive=0)
+
     async def ask() -> str:
         async with connect(works.settings) as gateway:
             try:
-                await gateway.create("place_order", {"saga_key": f"refused-{time.time_ns():x}"})
-            except EngineBusyError as error:
-                return str(error)
+                await gateway.stub.PublishMessage(message, timeout=5)
+            except grpc.aio.AioRpcError as error:
+                return error.details() or ""
         return ""
 
     return asyncio.run(ask())

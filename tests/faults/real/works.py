@@ -320,7 +320,8 @@ class Nursery:
     def terminate(self, pid: int) -> None:
         """Ask a worker to end in order; nobody follows it by itself."""
         self._asked.add(pid)
-        os.kill(pid, signal.SIGTERM)
+        with suppress(ProcessLookupError):  # asked before, for another order's sake
+            os.kill(pid, signal.SIGTERM)
 
     def exit_code(self, pid: int) -> int | None:
         """How a worker has ended; None while it lives."""
