@@ -54,6 +54,7 @@ _CHANGEABLE: Final = {
         "undone_at",
         "counted_at",
     ),
+    tables.audit.name: ("became",),
 }
 """What a worker may update in the ledger; triggers further say when, see `guards`."""
 

@@ -12,6 +12,7 @@ import typer
 from sagaworks import __version__
 from sagaworks.cli import (
     adopt,
+    audit,
     check,
     complete,
     db,
@@ -51,6 +52,7 @@ app.command("message")(message.message)
 app.command("complete")(complete.complete)
 app.command("trail")(trail.trail)
 app.command("adopt")(adopt.adopt)
+app.command("audit")(audit.audit)
 app.command("report")(report.report)
 app.command("history")(history.history)
 app.add_typer(db.app, name="db")

@@ -7,6 +7,8 @@ from typing import Any, Final
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import ExecutableDDLElement
 
+_AUDITED: Final = ("execution", "who", "why", "was", "at")
+
 _NEVER: Final = ("tenant", "saga_key", "step", "each", "round", "created_at", "inputs", "request")
 """The identity, and what came in."""
 
@@ -33,7 +35,11 @@ SAGAS: Final = Guard(
 # MariaDB's upsert wants the right to update all columns.
 KEYS: Final = Guard("sagaworks_keys_stand", "UPDATE", "sagaworks_saga", "a saga's key stands")
 
-GUARDS: Final = (ANSWERS, SAGAS, KEYS)
+AUDITS: Final = Guard(
+    "sagaworks_audits_stand", "UPDATE", "sagaworks_audit", "what a person had done stands"
+)
+
+GUARDS: Final = (ANSWERS, SAGAS, KEYS, AUDITS)
 
 
 class CreateGuard(ExecutableDDLElement):
@@ -100,6 +106,9 @@ def _refused(guard: Guard, differs: str, quote: str) -> str:
         return "OLD.process_instance IS NOT NULL"
     if guard is KEYS:
         return " OR ".join(differs.format(column) for column in ("tenant", "saga_key"))
+    if guard is AUDITS:
+        audited = (f"({differs.format(f'{quote}{column}{quote}')})" for column in _AUDITED)
+        return " OR ".join(["OLD.became IS NOT NULL", *audited])
     return " OR ".join(f"({words})" for words in _rewritten(differs, quote))
 
 

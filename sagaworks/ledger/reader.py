@@ -1,7 +1,7 @@
 """What a service's ledger tells of one saga, in plain data."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -58,6 +58,12 @@ def read_owner(connection: Connection, tenant: str, saga_key: str) -> int | None
     """Return the process instance that owns the business key here, or None."""
     ours = (saga.c.tenant == tenant, saga.c.saga_key == saga_key)
     return connection.execute(select(saga.c.process_instance).where(*ours)).scalar()
+
+
+def read_known(connection: Connection, tenant: str, saga_keys: Collection[str]) -> set[str]:
+    """Return those of the sagas that this service knows."""
+    ours = (saga.c.tenant == tenant, saga.c.saga_key.in_(saga_keys))
+    return {*connection.execute(select(saga.c.saga_key).where(*ours)).scalars()}
 
 
 def _events(row: Told) -> Iterator[Told]:

@@ -169,3 +169,18 @@ doubt = Table(
     Column("tried_at", _At, nullable=False),
     **_MARIADB,
 )
+
+audit = Table(
+    "sagaworks_audit",
+    metadata,
+    # What a person had `sagaworks audit --fix` do about a row of the ledger. Nothing changes it:
+    # see `guards`; `became` is filled in once.
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("execution", _Id, nullable=False),
+    Column("who", String(100), nullable=False),
+    Column("why", Text, nullable=False),
+    Column("was", Text, nullable=False),
+    Column("became", Text),
+    Column("at", _At, nullable=False),
+    **_MARIADB,
+)

@@ -64,18 +64,15 @@ class Settling:
     def __init__(self, service: Service, plain: Hands, awaiting: Hands | None, tell: Tell) -> None:
         """Do nothing yet."""
         self._steps = {name: step for step in service.steps.values() for name in step.names}
+        self._job_types = job_types_of(service)
         self._plain = plain
         self._awaiting = awaiting
         self._tell = tell
 
     @property
     def job_types(self) -> dict[str, frozenset[str]]:
-        """Which types of jobs carry out a step, by its names in the ledger."""
-        found = {}
-        for name, step in self._steps.items():
-            types = (f"{step.service.name}.{one}" for one in step.names)
-            found[name] = frozenset(types)
-        return found
+        """See `job_types_of`."""
+        return self._job_types
 
     def settle(self, effect: Effect, verdict: Verdict) -> bool:
         """Do what the verdict says; return whether nothing is left to be done about the row.
@@ -236,6 +233,15 @@ class Settling:
 
     def _say(self, effect: Effect, outcome: str, what: str) -> None:
         self._tell(effect.entry.step, outcome, effect.saga_key, what)
+
+
+def job_types_of(service: Service) -> dict[str, frozenset[str]]:
+    """Return which types of jobs carry out a step, by its names in the ledger."""
+    found: dict[str, frozenset[str]] = {}
+    for step in service.steps.values():
+        types = frozenset(f"{service.name}.{one}" for one in step.names)
+        found |= dict.fromkeys(step.names, types)
+    return found
 
 
 def _delivery(effect: Effect) -> Delivery:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 pytest.register_assert_rewrite(
+    "tests.stores.audit",
     "tests.stores.awaiting",
     "tests.stores.faults",
     "tests.stores.group",

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from sqlalchemy import Engine, create_engine, delete
 
 from sagaworks.ledger.guards import SAGAS, DropGuard
-from sagaworks.ledger.tables import doubt, ledger, saga
+from sagaworks.ledger.tables import audit, doubt, ledger, saga
 from sagaworks.testing.servers import Server
 from tests.stores.shop import Table
 from tests.stores.world import migrate
@@ -28,6 +28,6 @@ def shop_on(server: Server) -> Iterator[Engine]:
 def empty(engine: Engine) -> str:
     """Delete all rows; return the URL."""
     with engine.begin() as connection:
-        for table in (doubt, ledger, saga, *Table.metadata.sorted_tables):
+        for table in (audit, doubt, ledger, saga, *Table.metadata.sorted_tables):
             connection.execute(delete(table))
     return engine.url.render_as_string(hide_password=False)

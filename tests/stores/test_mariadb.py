@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 
 from sagaworks.ledger.store import Store
 from sagaworks.testing.servers import MariaDB, Server
+from tests.stores.audit import AuditContract
 from tests.stores.awaiting import AsyncContract, Awaiting
 from tests.stores.emptied import empty, shop_on
 from tests.stores.faults import FaultContract
@@ -46,6 +47,9 @@ class TestTakeoverOnMariaDB(TakeoverContract): ...
 
 
 class TestSettleOnMariaDB(SettleContract): ...
+
+
+class TestAuditOnMariaDB(AuditContract): ...
 
 
 class TestRemoteOnMariaDB(RemoteContract): ...

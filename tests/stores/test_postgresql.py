@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import Engine
 
 from sagaworks.testing.servers import Server
+from tests.stores.audit import AuditContract
 from tests.stores.awaiting import AsyncContract, Awaiting
 from tests.stores.emptied import empty, shop_on
 from tests.stores.faults import FaultContract
@@ -44,6 +45,9 @@ class TestTakeoverOnPostgreSQL(TakeoverContract): ...
 
 
 class TestSettleOnPostgreSQL(SettleContract): ...
+
+
+class TestAuditOnPostgreSQL(AuditContract): ...
 
 
 class TestRemoteOnPostgreSQL(RemoteContract): ...

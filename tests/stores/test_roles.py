@@ -133,6 +133,8 @@ def test_a_starter_may_take_back_its_reservation(world: World) -> None:
         "UPDATE sagaworks_ledger SET tenant = 'mine'",
         "UPDATE sagaworks_ledger SET inputs = 'mine'",
         "UPDATE sagaworks_saga SET saga_key = 'mine'",
+        "DELETE FROM sagaworks_audit",
+        "UPDATE sagaworks_audit SET who = 'mine'",
         "UPDATE sagaworks_version SET version = 2",
         "DELETE FROM sagaworks_version",
     ],

@@ -18,6 +18,7 @@ from sagaworks.ledger.answers import Outcome
 from sagaworks.ledger.faults import CommitUnknownError, DatabaseUnavailableError
 from sagaworks.ledger.group import BrokenGroupError
 from sagaworks.ledger.store import Store
+from tests.stores.audit import AuditContract
 from tests.stores.awaiting import AsyncContract, Awaiting
 from tests.stores.faults import FaultContract
 from tests.stores.group import GroupContract, order
@@ -66,6 +67,9 @@ class TestTakeoverOnSQLite(TakeoverContract): ...
 
 
 class TestSettleOnSQLite(SettleContract): ...
+
+
+class TestAuditOnSQLite(AuditContract): ...
 
 
 class TestRemoteOnSQLite(RemoteContract): ...
