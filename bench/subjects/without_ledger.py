@@ -13,6 +13,7 @@ from sagaworks.ledger.call import Delivery, call_compensation, call_step
 from sagaworks.ledger.session import open_session
 from sagaworks.ledger.store import Store
 from sagaworks.ledger.turns import Held, Probe
+from sagaworks.ledger.witness import Witness
 from sagaworks.saga import JobKey
 from sagaworks.step import Compensation, Step
 
@@ -24,8 +25,9 @@ class WithoutLedger:
         store: the service's database.
     """
 
-    def __init__(self, store: Store, _probe: Probe) -> None:
+    def __init__(self, store: Store, _probe: Probe, *, witness: Witness | None = None) -> None:
         """Keep the database; nobody is asked about a job."""
+        del witness
         self.store = store
         self._facts: dict[str, bytes | None] = {}
 
