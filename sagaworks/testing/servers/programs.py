@@ -162,7 +162,7 @@ def _get(wanted: Wanted, apt: Apt, folder: Path, note: Note) -> None:
 def _below(root: Path, wanted: Wanted) -> Iterator[Path]:
     found = [path for folder in wanted.folders for path in root.glob(f"{folder}/{wanted.program}")]
     for path in sorted(found, key=_versions, reverse=True):
-        if os.access(path, os.X_OK):
+        if os.access(path, os.X_OK) or ".so" in path.suffixes:
             yield path
 
 

@@ -28,7 +28,7 @@ SCENARIOS: Final[dict[str, Callable[[Stage, float], Seen]]] = {
     "database-disk-full": lambda on, s: scenarios.database_disk_full(
         on.works, on.databases_disk, s
     ),
-    "clocks-differ": lambda on, _: scenarios.clocks_differ(on.works, fake_clock()),
+    "clocks-differ": lambda on, _: scenarios.clocks_differ(on.works, fake_clock(print)),
     "clock-moved": lambda on, _: scenarios.clock_moved(on.works),
 }
 

@@ -1,12 +1,14 @@
 """Where the outages happen: an engine and a PostgreSQL on small disks, with all services."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from sagaworks.settings import Settings
 from sagaworks.testing.servers import PostgreSQL
+from sagaworks.testing.servers.programs import Note, Wanted, programs
 from tests.faults.outages.disks import Disk, small_disk
 from tests.faults.real.works import Works
 
@@ -19,6 +21,14 @@ _SMALL: Final[dict[str, object]] = {
     "management.endpoint.clock.enabled": "true",
 }
 """An engine that fits on a small disk, and whose clock can be moved."""
+
+FAKETIME: Final = Wanted(
+    name="libfaketime",
+    program="libfaketime.so.1",
+    folders=("usr/lib/*/faketime",),
+    package="libfaketime",
+    core="libfaketime",
+)
 
 # Of these, 1,000 must be free for the engine to start.
 _ENGINES_MEGABYTES: Final = 1300
@@ -35,7 +45,7 @@ class Stage:
 
 
 @contextmanager
-def stage(note: Callable[[str], None] | None = None) -> Iterator[Stage]:
+def stage(note: Note | None = None) -> Iterator[Stage]:
     """Set it up; take it down in the end."""
     with (
         small_disk(_ENGINES_MEGABYTES) as engines,
@@ -46,6 +56,10 @@ def stage(note: Callable[[str], None] | None = None) -> Iterator[Stage]:
         yield Stage(works, engines, databases)
 
 
-def fake_clock() -> Path | None:
-    """Return libfaketime, where this machine has it: ``apt-get install libfaketime``."""
-    return next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
+def fake_clock(note: Note) -> Path:
+    """Return libfaketime: the machine's, or fetched as a server's programs are.
+
+    Raises:
+        ServersUnavailableError: it can't be had; says what to do.
+    """
+    return programs(FAKETIME, Settings.load().engine_cache, note).main
