@@ -105,6 +105,8 @@ class Database:
         return {
             "pool_size": pool_size + 3,
             "max_overflow": 0,
+            # The connection used last has everything prepared, here and at the server.
+            "pool_use_lifo": True,
             "pool_timeout": self.wait.total_seconds(),
         }
 
