@@ -110,6 +110,9 @@ class Books:
             yield from self._of_saga(saga, evidence)
 
     def _of_saga(self, saga: OpenSaga, evidence: Evidence) -> Iterator[Difference]:
+        if saga.damaged:
+            yield Difference(self.service.name, saga.key, What.DAMAGED, saga.damaged)
+            return
         if not saga.effects and evidence.instance(saga.process_instance) is None:
             why = f"the engine's history knows no process instance {saga.process_instance} of it"
             yield Difference(self.service.name, saga.key, What.FORGOTTEN, f"{why}; nothing is open")

@@ -6,6 +6,7 @@ from typing import Final
 
 from sqlalchemy import Connection, Row, bindparam, select, update
 
+from sagaworks.errors import Halt
 from sagaworks.ledger.rows import WITHDRAWN, Entry, State, entry_of
 from sagaworks.ledger.tables import age_of, doubt, ledger, saga
 from sagaworks.saga import SagaKey
@@ -40,11 +41,16 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class OpenSaga:
-    """A saga with its open rows, newest first."""
+    """A saga with its open rows, newest first.
+
+    Attributes:
+        damaged: why one of them can't be read; nothing if all can.
+    """
 
     key: str
     process_instance: SagaKey
     effects: Sequence[Effect]
+    damaged: str = ""
 
 
 _UNCOUNTED: Final = (
@@ -158,12 +164,21 @@ def ended_before(
 def open_sagas(connection: Connection, tenant: str, keys: Sequence[str]) -> list[OpenSaga]:
     """Return sagas with their open rows; less those that have no process instance yet."""
     asked = {"tenant": tenant, "keys": keys}
-    effects: dict[str, list[Effect]] = {}
+    effects: dict[str, list[Effect]] = {key: [] for key in keys}
+    damaged: dict[str, str] = {}
     for row in connection.execute(_EFFECTS, asked):
-        effect = _effect(row)
-        effects.setdefault(effect.saga_key, []).append(effect)
+        try:
+            effect = _effect(row)
+        except Halt as halt:
+            damaged[row._mapping["saga_key"]] = halt.why  # noqa: SLF001  as in `_effect`
+        else:
+            effects[effect.saga_key].append(effect)
     owners = {row[0]: SagaKey(row[1]) for row in connection.execute(_OWNERS, asked)}
-    return [OpenSaga(key, owners[key], effects.get(key, [])) for key in keys if key in owners]
+    return [
+        OpenSaga(key, owners[key], effects[key], damaged.get(key, ""))
+        for key in keys
+        if key in owners
+    ]
 
 
 def mark_ended(connection: Connection, tenant: str, keys: Sequence[str], life: int | None) -> None:

@@ -12,7 +12,7 @@ from typing import Final
 from loguru import logger
 from sqlalchemy.exc import SQLAlchemyError
 
-from sagaworks.errors import SagaworksError
+from sagaworks.errors import Halt, SagaworksError
 from sagaworks.history import History, HistoryUnavailable, Instance
 from sagaworks.history.port import instances_of
 from sagaworks.ledger.faults import CommitUnknownError, reason_of
@@ -83,6 +83,7 @@ class Reconciler:
         self._row = 0
         self._saga = ""
         self._said = ""
+        self._halted: dict[str, str] = {}
 
     async def keep_sweeping(self) -> None:
         """Sweep until cancelled, on a thread of its own."""
@@ -153,13 +154,28 @@ class Reconciler:
         """Settle a saga's rows; return whether it has ended, and nothing is left."""
         if self._stopped.is_set():
             return False
+        if saga.damaged:
+            # What its other rows are about may hang on this one: all of them wait.
+            self._say_halted(saga.key, saga.damaged)
+            return False
         try:
-            return self._settle_all(saga, instances)
+            is_over = self._settle_all(saga, instances)
         except (HistoryUnavailable, SQLAlchemyError, CommitUnknownError):
             raise
+        except Halt as halt:
+            self._say_halted(saga.key, halt.why)
+            return False
         except Exception as error:  # noqa: BLE001  one saga must not keep the others from being settled
             logger.opt(exception=error).error("saga {}: {}", saga.key, type(error).__name__)
             return False
+        self._halted.pop(saga.key, None)
+        return is_over
+
+    def _say_halted(self, key: str, why: str) -> None:
+        """Log why a person must look at a saga: once, and again where there's another reason."""
+        if self._halted.get(key) != why:
+            logger.bind(saga=key).error("{}", why)
+        self._halted[key] = why
 
     def _settle_all(self, saga: OpenSaga, instances: Mapping[SagaKey, Instance]) -> bool:
         evidence = self._evidence(saga.key, instances)

@@ -13,9 +13,10 @@ from sagaworks.cli import main
 from sagaworks.history.keeping.server import HistoryServer
 from sagaworks.history.keeping.store import KeptHistory
 from sagaworks.ledger import statements
+from sagaworks.ledger.guards import ANSWERS, DropGuard
 from sagaworks.ledger.protocol import Ledger
 from sagaworks.ledger.store import Store
-from sagaworks.ledger.tables import audit
+from sagaworks.ledger.tables import audit, ledger
 from sagaworks.project import Project
 from sagaworks.testing.databases import make_tables
 from tests.history.recorded import ORDER, job, process, variable
@@ -77,8 +78,8 @@ def store(tmp_path: Path, project: Project) -> Iterator[Store]:
     make_tables("stock", url, None)
     store = Store(url)
     step = project.service("stock").steps["keep"]
-    ledger = Ledger(store, lambda _job: pytest.fail("nobody probes"))
-    ledger.run(step, delivery_to(step, job=JOB, saga=KEY, instance=ORDER), lambda: True)
+    keeping = Ledger(store, lambda _job: pytest.fail("nobody probes"))
+    keeping.run(step, delivery_to(step, job=JOB, saga=KEY, instance=ORDER), lambda: True)
     yield store
     store.close()
 
@@ -134,6 +135,21 @@ def test_a_difference_is_one_line_and_what_to_do(
     assert f"stock {KEY} keep: taken away: job {JOB} was taken away" in said.out
     assert "next: sagaworks audit --fix" in said.out
     assert "1 difference; asked: stock" in said.out
+
+
+def test_a_row_that_nobody_can_read_is_one_line_of_it(
+    store: Store, history: KeptHistory, run: Run
+) -> None:
+    history.take([of_the_job("CANCELED")])
+    with store.writing() as connection:
+        connection.execute(DropGuard(ANSWERS))
+        connection.execute(ledger.update().values(jobs="[1, "))
+
+    said = run()
+
+    assert (said.code, said.err) == (3, "")
+    assert f"stock {KEY}: damaged: row 1 of the ledger" in said.out
+    assert "next: restore the row, or upgrade" in said.out
 
 
 def test_a_fix_is_dry_until_it_is_meant(store: Store, history: KeptHistory, run: Run) -> None:

@@ -1,10 +1,12 @@
 """The contract of the reconciler: what history shows of an open row, and what is done about it."""
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from loguru import logger
 from sqlmodel import Session
 
 from sagaworks import Halt, Retry, Service
@@ -96,6 +98,13 @@ class Settled:
 
 class SettleContract:
     @pytest.fixture
+    def errors_logged(self) -> Iterator[list[str]]:
+        lines: list[str] = []
+        sink = logger.add(lines.append, format="{message}", level="ERROR", diagnose=False)
+        yield lines
+        logger.remove(sink)
+
+    @pytest.fixture
     def settled(self, world: World) -> Settled:
         return Settled(world)
 
@@ -178,6 +187,40 @@ class SettleContract:
 
         assert world.available == 2
         assert settled.listed == [("hold_stock", "in_doubt")]
+
+    def test_a_damaged_row_is_told_once_and_keeps_no_other_saga_waiting(
+        self, world: World, settled: Settled, errors_logged: list[str]
+    ) -> None:
+        settled.hold("CANCELED", counted=False)
+        world.change_rows(jobs="[1, ")
+        settled.engine.saga("order-43", 2)
+        world.deliver(hold_stock, LAMP, job=12, saga="order-43", instance=2)
+        settled.engine.job(hold_stock, "CANCELED", job=12, instance=2)
+
+        settled.sweep()
+        settled.sweep()
+
+        [told] = errors_logged
+        assert "(hold_stock of 'order-42') can't be read: its jobs aren't a list of keys" in told
+        assert "Traceback" not in told
+        assert settled.outcomes == {"withdrawn": 1}, "the other saga's"
+        assert world.available == 2, "what nobody can read is left as it is"
+
+    def test_a_damaged_row_that_was_restored_is_settled(
+        self, world: World, settled: Settled, errors_logged: list[str]
+    ) -> None:
+        settled.hold("CANCELED", counted=False)
+        world.change_rows(jobs="7")
+        settled.sweep()
+        world.change_rows(jobs="[11]")
+
+        settled.sweep()
+        world.change_rows(state=State.OPEN, undone_by=None, jobs="7")
+        settled.sweep()
+
+        assert settled.outcomes == {"withdrawn": 1}
+        assert world.available == 3
+        assert len(errors_logged) == 2, "damaged again, it's told again"
 
     def test_history_that_is_away_changes_nothing(
         self, world: World, settled: Settled, monkeypatch: pytest.MonkeyPatch
