@@ -10,7 +10,7 @@ from sagaworks.audit.difference import Difference, What
 from sagaworks.errors import SagaworksError
 from sagaworks.history import HistoryUnavailable
 from sagaworks.history.port import instances_of
-from sagaworks.ledger.reader import SETTLED_WITHIN, read_known
+from sagaworks.ledger.reader import SETTLED_WITHIN, read_known, read_trail
 from sagaworks.ledger.rows import State
 from sagaworks.reconcile import doubts_of, effects
 from sagaworks.reconcile.evidence import Diagrams, Evidence
@@ -68,6 +68,17 @@ class Books:
         keys = [*self._keys()]
         for at in range(0, len(keys), _PORTION):
             yield from self._of_sagas(keys[at : at + _PORTION])
+
+    def of_saga(self, saga_key: str) -> list[Difference]:
+        """Return what differs about one saga."""
+        self._diagrams.begin(self._history.life())
+        return [*self._of_sagas([saga_key])]
+
+    def undone(self, saga_key: str) -> list[str]:
+        """Return the saga's steps that were undone here, first one first."""
+        with self.store.reading() as connection:
+            told = read_trail(connection, self.tenant, saga_key)
+        return [str(one["step"]) for one in told if one["event"] == "undone"]
 
     def knows(self, saga_keys: Collection[str]) -> set[str]:
         """Return those of the sagas that the ledger has a row of."""
