@@ -1,6 +1,8 @@
 """The engine's commands for everything but jobs: deploy, start, cancel, look."""
 
+import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ from pyzeebe.proto.gateway_pb2_grpc import GatewayStub
 
 from sagaworks.codec import Json
 from sagaworks.errors import EngineError
+from sagaworks.runtime.backoff import Backoff
 from sagaworks.runtime.channel import open_channel
 from sagaworks.saga import KEY_VARIABLE, JobKey, SagaKey
 from sagaworks.settings import Settings
@@ -22,6 +25,11 @@ R = TypeVar("R")
 
 CALL_SECONDS: Final = 10.0
 """The deadline of one call."""
+
+AWARE_WITHIN: Final = 15.0
+"""Seconds from which on an engine that doesn't know its partition has something else."""
+
+_UNAWARE: Final = "not yet aware"
 
 DEFAULT_TENANT: Final = "<default>"
 """What the engine calls its only tenant; sending it to a gateway without tenancy is an error."""
@@ -93,14 +101,27 @@ class Gateway:
     async def deploy(self, diagrams: Sequence[Path]) -> list[Deployed]:
         """Deploy the diagrams together; a diagram that hasn't changed keeps its version.
 
+        An engine that has just become ready may not know its own partition for a moment, the longer
+        the busier its machine (measured): that is waited for.
+
         Raises:
             EngineError: with the engine's own reason.
         """
         resources = [pb.Resource(name=path.name, content=path.read_bytes()) for path in diagrams]
         request = pb.DeployResourceRequest(resources=resources, tenantId=self._tenant)
-        answer = await self._call("DeployResource", request, seconds=3 * CALL_SECONDS)
+        answer = await self._deploy_once_aware(request)
         deployed = (item.process for item in answer.deployments if item.HasField("process"))
         return [Deployed(p.bpmnProcessId, p.version, p.processDefinitionKey) for p in deployed]
+
+    async def _deploy_once_aware(self, request: pb.DeployResourceRequest) -> Any:  # noqa: ANN401
+        until, pause = time.monotonic() + AWARE_WITHIN, Backoff(0.05, 1.0)
+        while True:
+            try:
+                return await self._call("DeployResource", request, seconds=3 * CALL_SECONDS)
+            except EngineUnreachableError as error:
+                if _UNAWARE not in str(error) or time.monotonic() > until:
+                    raise
+            await asyncio.sleep(pause.next())
 
     async def create(self, process_id: str, variables: Mapping[str, Json]) -> SagaKey:
         """Create an instance of the newest version; return its key.
