@@ -10,9 +10,12 @@ import sys
 
 from sagaworks.testing.servers import MariaDB, PostgreSQL
 from tests.faults.real.works import Works
-from tests.storm.storm import EACH, Storm
+from tests.storm.storm import EACH, Aftermath, Storm
 
 OK, FINDINGS = 0, 3
+
+SHOWN = 100
+"""Violations shown."""
 
 
 def main() -> int:
@@ -22,10 +25,16 @@ def main() -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--sagas", type=int, default=10_000)
-    parser.add_argument("--rate", type=float, default=20.0, help="sagas a second, at most")
+    parser.add_argument(
+        "--rate",
+        type=float,
+        default=20.0,
+        help="sagas a second, at most; never more than half of what is measured in calm",
+    )
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))  # noqa: S311  no secret
     given = parser.parse_args()
-    _say(f"{given.sagas} sagas, {given.rate:g} a second at most; seed {given.seed}")
+    repeat = f"make storm SAGAS={given.sagas} RATE={given.rate:g} SEED={given.seed}"
+    _say(repeat)
     with (
         PostgreSQL.started(fast=True, on_note=_say) as postgresql,
         MariaDB.started(fast=True, on_note=_say) as mariadb,
@@ -33,10 +42,17 @@ def main() -> int:
         works.work(each=EACH) as nursery,
     ):
         aftermath = Storm(works, nursery, given.seed, given.rate, _say).run(given.sagas)
-    _say(str(aftermath))
-    for wrong in aftermath.wrong[:100]:
-        _say(f"WRONG {wrong}")
+    _tell(aftermath)
+    _say(f"again: {repeat}")
     return FINDINGS if aftermath.wrong else OK
+
+
+def _tell(aftermath: Aftermath) -> None:
+    for wrong in aftermath.wrong[:SHOWN]:
+        _say(f"WRONG {wrong}")
+    if len(aftermath.wrong) > SHOWN:
+        _say(f"… and {len(aftermath.wrong) - SHOWN} more")
+    _say(str(aftermath))
 
 
 def _say(line: str) -> None:

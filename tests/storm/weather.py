@@ -6,20 +6,24 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Final
+from typing import Final, NamedTuple
 
 from sagaworks.engine import local
 from tests.faults.real.records import eventually
 from tests.faults.real.works import SERVICES, Nursery, Works
 
-WORKER_EVERY: Final = 2.0
-DATABASE_EVERY: Final = 20.0
-ENGINE_EVERY: Final = 60.0
-"""Seconds from one to the next."""
-
 BACK_WITHIN: Final = 120.0
+"""Seconds that an engine may take to be back."""
+
+
+class Climate(NamedTuple):
+    """Seconds from one fault to the next of its kind."""
+
+    worker: float = 2.0
+    databases: float = 20.0
+    engine: float = 60.0
 
 
 class Weather:
@@ -30,37 +34,55 @@ class Weather:
         trouble: what didn't come back.
     """
 
-    def __init__(self, works: Works, nursery: Nursery, seed: int) -> None:
+    def __init__(self, works: Works, nursery: Nursery, seed: int, climate: Climate) -> None:
         self._works = works
         self._nursery = nursery
         self._dice = random.Random(seed)  # noqa: S311  repeatable, no secret
+        self._climate = climate
         self._stop = threading.Event()
+        self._began = 0.0
         self.broken: Counter[str] = Counter()
         self.trouble: list[str] = []
         self._threads = [
             threading.Thread(target=self._keep, args=(each, act), daemon=True)
             for each, act in (
-                (WORKER_EVERY, self._kill_a_worker),
-                (DATABASE_EVERY, self._restart_a_database),
-                (ENGINE_EVERY, self._kill_the_engine),
+                (climate.worker, self._kill_a_worker),
+                (climate.databases, self._restart_the_databases),
+                (climate.engine, self._kill_the_engine),
             )
         ]
 
     def start(self) -> None:
         """Begin."""
+        self._began = time.monotonic()
         for thread in self._threads:
             thread.start()
 
     def stop(self) -> None:
         """Break nothing more; wait until what is being restarted is back."""
+        lasted = time.monotonic() - self._began
         self._stop.set()
         for thread in self._threads:
             thread.join()
+        self.trouble += self._missing(lasted)
+
+    def _missing(self, lasted: float) -> Iterator[str]:
+        """Name what should have broken in so many seconds and didn't: nothing is proved then."""
+        restarts = [f"{server.wanted.name} restarted" for server in self._works.servers]
+        due = {
+            "workers killed": self._climate.worker,
+            **dict.fromkeys(restarts, self._climate.databases),
+            "engines killed": self._climate.engine,
+        }
+        for what, every in due.items():
+            if not self.broken[what] and lasted > 2 * every:
+                yield f"{what}: none in {lasted:.0f} s"
 
     def _keep(self, every: float, act: Callable[[], None]) -> None:
         due = time.monotonic() + every
         while not self._stop.wait(max(0.0, due - time.monotonic())):
-            due += every
+            # What takes longer than its rhythm isn't made up for.
+            due = max(due + every, time.monotonic())
             try:
                 act()
             except Exception as error:  # noqa: BLE001  the storm's end tells it
@@ -74,10 +96,10 @@ class Weather:
             os.kill(self._dice.choice(pids), signal.SIGKILL)
             self.broken["workers killed"] += 1
 
-    def _restart_a_database(self) -> None:
-        server = self._dice.choice(self._works.servers)
-        server.restart()
-        self.broken[f"{server.wanted.name} restarted"] += 1
+    def _restart_the_databases(self) -> None:
+        for server in self._works.servers:
+            server.restart()
+            self.broken[f"{server.wanted.name} restarted"] += 1
 
     def _kill_the_engine(self) -> None:
         before = local.status(self._works.of_engine)

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -38,6 +38,7 @@ class Records:
 
     def __init__(self) -> None:
         self.jobs: dict[int, Job] = {}
+        self._of: defaultdict[int, list[Job]] = defaultdict(list)
         self.ends: dict[int, str] = {}
         self.at_end: dict[int, str] = {}
         self.incidents: list[dict[str, Any]] = []
@@ -67,7 +68,7 @@ class Records:
     def of(self, instance: int) -> list[Job]:
         """The jobs of a saga."""
         with self._changed:
-            return [job for job in self.jobs.values() if job.instance == instance]
+            return [*self._of[instance]]
 
     def first_completed_after(self, moment: float, within: float) -> float | None:
         """Wait for the first job completed after a moment; return its time (s since the epoch)."""
@@ -91,6 +92,7 @@ class Records:
         job = self.jobs.get(key)
         if job is None:
             job = self.jobs[key] = Job(key, value["type"], value["processInstanceKey"])
+            self._of[job.instance].append(job)
         job.life.append((record["intent"], record["timestamp"], value["retries"]))
         if record["intent"] == "COMPLETED":
             self.completed.append((key, record["timestamp"] / 1000))

@@ -275,7 +275,12 @@ class Works:
 
 
 class Quiet(Handler):
-    """The carrier's port without a line for each request."""
+    """The carrier's port without a line for each request, nor for each worker killed meanwhile."""
+
+    def handle(self) -> None:
+        """Answer until the other end is gone."""
+        with suppress(ConnectionError):
+            super().handle()
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
