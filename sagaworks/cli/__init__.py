@@ -13,7 +13,6 @@ from sagaworks import __version__
 from sagaworks.cli import (
     adopt,
     audit,
-    cancel,
     check,
     complete,
     db,
@@ -51,7 +50,6 @@ app.command("templates")(templates.templates)
 app.command("start")(start.start)
 app.command("message")(message.message)
 app.command("complete")(complete.complete)
-app.command("cancel")(cancel.cancel)
 app.command("trail")(trail.trail)
 app.command("adopt")(adopt.adopt)
 app.command("audit")(audit.audit)

@@ -17,11 +17,16 @@ from sagaworks.runtime.gateway import connect
 from tests.faults.outages.disks import MEGABYTE, Disk
 from tests.faults.outages.load import Seen, under_load
 from tests.faults.outages.proxy import Proxy
-from tests.faults.real.records import eventually
-from tests.faults.real.works import SERVICES, Works
+from tests.faults.real.records import Job, eventually
+from tests.faults.real.works import SERVICES, Nursery, Works
 
 BACK_WITHIN: Final = 60.0
 """Seconds that anything may take to be back."""
+
+LONG_LOCK: Final = 25.0
+"""Seconds; a job that waits for its lock's end is told by that from one that was handed back."""
+
+MOST_ROUNDS: Final = 5
 
 SILENT_FOR: Final = 2.0
 """Seconds after something broke in which what was under way may still be reported."""
@@ -145,33 +150,55 @@ def database_disk_full(works: Works, disk: Disk, seconds: float) -> Seen:
 
 
 def terminated(works: Works, rounds: int = 1) -> Seen:
-    """Workers are asked to end, one after the other, while jobs stream in; others follow."""
-    few = {"SAGAWORKS_THREADS": "4", "SAGAWORKS_GRACE_SECONDS": "0.5"}
-    slowest, count = 0.0, 0
+    """Workers are asked to end, one after the other, while jobs stream in; others follow.
+
+    In rounds over all services: so many, and more until somebody had jobs to hand back.
+    """
+    few = {
+        "SAGAWORKS_THREADS": "4",
+        "SAGAWORKS_GRACE_SECONDS": "5",
+        "SAGAWORKS_LOCK_SECONDS": f"{LONG_LOCK:g}",
+    }
+    slowest, asked = 0.0, 0
+    began = time.time()
     with (
-        works.work(slow=0.02, environ=few) as nursery,
-        under_load(works, nursery, "terminated", rate=3) as (seen, _),
+        works.work(slow=0.1, environ=few) as nursery,
+        under_load(works, nursery, "terminated", rate=10) as (seen, _),
     ):
-        for service in [*SERVICES] * rounds:
-            [pid] = nursery.pids(service)
-            asked = time.monotonic()
-            nursery.terminate(pid)
-            nursery.start(service)
-            eventually(lambda pid=pid: nursery.exit_code(pid) is not None, 30, f"{service} ends")
-            slowest = max(slowest, time.monotonic() - asked)
-            count += 1
-            time.sleep(1)
-        seen.figures["workers asked to end"] = count
+        while asked < rounds * len(SERVICES) or (
+            not _given_back(works, began) and asked < MOST_ROUNDS * len(SERVICES)
+        ):
+            service = [*SERVICES][asked % len(SERVICES)]
+            slowest = max(slowest, _relieve(nursery, service))
+            asked += 1
+        seen.figures["workers asked to end"] = asked
         seen.figures["seconds until the slowest had ended"] = round(slowest, 2)
-    waited = [_waited(job.life) for job in works.records.jobs.values() if job.had("FAILED")]
-    seen.figures["longest wait of a job handed back, s"] = max(waited, default=0) / 1000
+    given_back = _given_back(works, began)
+    for what, event in (("offered again", "RECURRED_AFTER_BACKOFF"), ("done", "COMPLETED")):
+        waits = [_seconds_until(event, job) for job in given_back]
+        seen.figures[f"seconds until a job handed back was {what}, at most"] = max(waits, default=0)
     return seen
 
 
-def _waited(life: list[tuple[str, int, int]]) -> int:
-    """How long a job waited after it was handed back, in ms of the engine's clock."""
-    handed = max(at for event, at, _ in life if event == "FAILED")
-    return max(at for _, at, _ in life) - handed
+def _relieve(nursery: Nursery, service: str) -> float:
+    """Ask a service's only worker to end, start another; return the seconds until it has ended."""
+    [pid] = nursery.pids(service)
+    asked = time.monotonic()
+    nursery.terminate(pid)
+    nursery.start(service)
+    eventually(lambda: nursery.exit_code(pid) is not None, BACK_WITHIN, f"{service} ends")
+    return time.monotonic() - asked
+
+
+def _given_back(works: Works, since: float) -> list[Job]:
+    jobs = [*works.records.jobs.values()]
+    return [job for job in jobs if job.had("FAILED") and job.life[0][1] >= since * 1000]
+
+
+def _seconds_until(event: str, job: Job) -> float:
+    """Return the seconds from when a job was first handed back until this came of it, or 0."""
+    handed = min(at for each, at, _ in job.life if each == "FAILED")
+    return max((at - handed for each, at, _ in job.life if each == event), default=0) / 1000
 
 
 def clock_moved(works: Works) -> Seen:

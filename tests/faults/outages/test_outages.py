@@ -12,7 +12,7 @@ from tests.faults.outages.disks import Disk
 from tests.faults.outages.load import Seen
 from tests.faults.outages.stage import Stage, fake_clock, stage
 from tests.faults.outages.zombies import zombies
-from tests.faults.real.works import Works
+from tests.faults.real.works import SERVICES, Works
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]  # seconds, each
 
@@ -37,6 +37,10 @@ def judge(seen: Seen) -> None:
     sys.stdout.write("\n".join(["", str(seen), *seen.wrong[:10], ""]))
     assert seen.wrong == []
     assert seen.figures["retries burnt"] == 0
+
+
+def is_busy() -> bool:
+    return os.getloadavg()[0] >= BUSY * (os.cpu_count() or 1)
 
 
 def skip_unless_small(disk: Disk) -> None:
@@ -65,7 +69,7 @@ def test_an_engine_that_is_killed(works: Works) -> None:
 
     judge(seen)
     assert seen.figures["engines killed"] == 1
-    if os.getloadavg()[0] < BUSY * (os.cpu_count() or 1):
+    if not is_busy():
         assert seen.figures["seconds from readiness (1) to the first job done"] <= 5
 
 
@@ -81,6 +85,19 @@ def test_an_engine_that_is_busy(works: Works) -> None:
 
     judge(seen)
     assert seen.figures["requests refused"] > 0
+
+
+def test_workers_that_are_asked_to_end_while_jobs_stream_in(works: Works) -> None:
+    """What they have in hand they finish, what they have been sent besides they hand back."""
+    seen = scenarios.terminated(works)
+
+    judge(seen)
+    assert seen.figures["workers asked to end"] >= len(SERVICES)
+    assert seen.figures["jobs handed back"] > 0
+    assert seen.figures["seconds until the slowest had ended"] < 10
+    if not is_busy():
+        waited = seen.figures["seconds until a job handed back was done, at most"]
+        assert waited < scenarios.LONG_LOCK / 2
 
 
 def test_workers_that_stand_still_past_their_locks_and_go_on(works: Works) -> None:
