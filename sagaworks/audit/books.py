@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sagaworks.audit.difference import Difference, What
 from sagaworks.errors import SagaworksError
 from sagaworks.history import HistoryUnavailable
 from sagaworks.history.port import instances_of
-from sagaworks.ledger.reader import SETTLED_WITHIN, read_known
+from sagaworks.ledger.reader import SETTLED_WITHIN, read_known, read_trail
 from sagaworks.ledger.rows import State
 from sagaworks.reconcile import doubts_of, effects
 from sagaworks.reconcile.evidence import Diagrams, Evidence
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sagaworks.ledger.store import Store
     from sagaworks.reconcile.effects import Effect, OpenSaga
     from sagaworks.service import Service
+    from sagaworks.step import Step
 
 _PORTION: Final = 100
 """Sagas asked for in one go."""
@@ -45,6 +46,9 @@ class Books:
         history: the engine's.
         tenant: whose sagas.
         patience: seconds for which a row is left alone: its record is on the way.
+
+    Attributes:
+        forgotten: sagas that the engine doesn't know, and of which nothing is open here.
     """
 
     def __init__(
@@ -57,22 +61,43 @@ class Books:
         self._history = history
         self._patience = patience
         self._diagrams = Diagrams(history)
+        self.forgotten: list[str] = []
 
     def differences(self) -> Iterator[Difference]:
-        """Yield what differs, saga by saga.
+        """Yield what differs, saga by saga; and note what is forgotten with nothing open.
 
         Raises:
             HistoryUnavailable, SQLAlchemyError: it can't be asked.
         """
         self._diagrams.begin(self._history.life())
+        self.forgotten = []
         keys = [*self._keys()]
         for at in range(0, len(keys), _PORTION):
             yield from self._of_sagas(keys[at : at + _PORTION])
+
+    def of_saga(self, saga_key: str) -> list[Difference]:
+        """Return what differs about one saga."""
+        self._diagrams.begin(self._history.life())
+        return [*self._of_sagas([saga_key])]
+
+    def undone(self, saga_key: str) -> list[str]:
+        """Return the saga's steps that were undone here, first one first."""
+        with self.store.reading() as connection:
+            told = read_trail(connection, self.tenant, saga_key)
+        return [str(one["step"]) for one in told if one["event"] == "undone"]
 
     def knows(self, saga_keys: Collection[str]) -> set[str]:
         """Return those of the sagas that the ledger has a row of."""
         with self.store.reading() as connection:
             return read_known(connection, self.tenant, saga_keys)
+
+    def has_undo(self, name: str) -> bool:
+        """Whether a step of the ledger has a compensation in this version."""
+        step = self._step(name)
+        return step is not None and step.undo is not None
+
+    def _step(self, name: str) -> Step[..., Any] | None:
+        return next((one for one in self.service.steps.values() if name in one.names), None)
 
     @cached_property
     def job_types(self) -> frozenset[str]:
@@ -114,8 +139,7 @@ class Books:
             yield Difference(self.service.name, saga.key, What.DAMAGED, saga.damaged)
             return
         if not saga.effects and evidence.instance(saga.process_instance) is None:
-            why = f"the engine's history knows no process instance {saga.process_instance} of it"
-            yield Difference(self.service.name, saga.key, What.FORGOTTEN, f"{why}; nothing is open")
+            self.forgotten.append(saga.key)
         for effect in saga.effects:
             if effect.age < self._patience:
                 continue
@@ -140,7 +164,7 @@ class Books:
 
     def _to_undo(self, effect: Effect, verdict: Verdict) -> Difference:
         why = verdict.why or effect.why or "its undo is recorded"
-        step = next((s for s in self.service.steps.values() if effect.entry.step in s.names), None)
+        step = self._step(effect.entry.step)
         if step is None or step.undo is None:
             missing = "has no compensation" if step else "is no step of this version"
             return self._about(effect, What.STRANDED, f"{why}; {effect.entry.step} {missing}")

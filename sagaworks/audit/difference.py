@@ -43,11 +43,11 @@ class What(StrEnum):
 _FIX: Final = "sagaworks audit --fix"
 
 _NEXT: Final[Mapping[What, str]] = {
-    What.IN_DOUBT: "look again once history has caught up; `sagaworks trail {key}` shows the saga",
-    What.FORGOTTEN: "`sagaworks adopt {key}` once it runs again, or have it undone:"
-    " docs/how-to/when-the-engine-was-restored.md",
-    What.STRANDED: "give the step a compensation that works, then sagaworks audit --fix",
-    What.STANDS: "a person decides: sagaworks.reconcile.withdraw or keep",
+    What.IN_DOUBT: "look again once history has caught up; `sagaworks trail {key}` shows the saga;"
+    " {decide}",
+    What.FORGOTTEN: "`sagaworks adopt {key}` once it runs again; {decide}",
+    What.STRANDED: "give the step a compensation that works, then sagaworks audit --fix; {decide}",
+    What.STANDS: "{decide}",
     What.UNCOUNTED: _FIX,
     What.TAKEN_AWAY: _FIX,
     What.WITHDRAWN: _FIX,
@@ -91,7 +91,19 @@ class Difference:
         """What to do about it."""
         if self.can_be_mended:
             return _FIX
-        return _NEXT[self.what].format(key=self.saga_key, service=self.service)
+        decide = f"a person decides: --undo {self.row} or --keep {self.row}"
+        return _NEXT[self.what].format(key=self.saga_key, service=self.service, decide=decide)
+
+    @property
+    def row(self) -> str:
+        """Return how a person names the ledger's row."""
+        return f"{self.service}:{self.execution}"
+
+    @property
+    def can_be_decided(self) -> bool:
+        """Whether a person may say that it stands, or is to be undone."""
+        is_open = self.what in {What.IN_DOUBT, What.FORGOTTEN, What.STANDS, What.STRANDED}
+        return is_open and self.execution is not None and not self.can_be_mended
 
     def as_plain(self) -> dict[str, object]:
         """Return it JSON-ready."""

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert, select, update
 
+from sagaworks.errors import SagaworksError
 from sagaworks.ledger.store import Store
 from sagaworks.ledger.tables import audit, doubt, ledger, utc_now
+from sagaworks.reconcile import keep, withdraw
 from sagaworks.reconcile.settling import Hands, Settling
 
 if TYPE_CHECKING:
@@ -52,6 +54,31 @@ def mend(books: Books, difference: Difference, by: By) -> str:
             change = update(audit).where(audit.c.id == row)
             connection.execute(change.values(became=became))
     return _in_words(became)
+
+
+def decide(books: Books, difference: Difference, by: By, *, undo: bool) -> str:
+    """Do what a person has decided about a row that only a person can decide on.
+
+    An undo is recorded; the service's worker, or `mend`, carries it out.
+
+    Raises:
+        SagaworksError: the step has no compensation.
+        SQLAlchemyError: it can't be done now, and nothing is.
+    """
+    execution = difference.execution
+    assert execution is not None  # noqa: S101  `can_be_decided`
+    if undo and not books.has_undo(difference.step):
+        why = f"{difference.step} has no compensation"
+        raise SagaworksError(f"{difference.row}: {why}: undo it by hand, and then --keep it")
+    with books.store.writing() as connection:
+        row = _begin(connection, execution, by)
+        if undo:
+            withdraw(connection, books.tenant, execution)
+        else:
+            keep(connection, books.tenant, execution, by.why)
+        became = _state(connection, execution)
+        connection.execute(update(audit).where(audit.c.id == row).values(became=became))
+    return "its undo is recorded" if undo else "it stands"
 
 
 def _begin(connection: Connection, execution: int, by: By) -> int:

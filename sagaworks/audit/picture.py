@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from sagaworks.audit.books import Books
+from sagaworks.audit.difference import printable
 from sagaworks.audit.strangers import Strangers
 from sagaworks.errors import ConfigurationError, SagaworksError
 from sagaworks.history import connect
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from sagaworks.history import BrowsableHistory, History
     from sagaworks.project import Project
     from sagaworks.settings import Settings
+
+_NAMED: Final = 5
+"""Sagas of which nothing is to be done are named so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,4 +145,9 @@ def _look_at(books: Books, picture: Picture) -> bool:
         why = reason_of(error) if isinstance(error, SQLAlchemyError) else str(error)
         picture.unasked.append(Unasked(books.service.name, why))
         return False
+    if books.forgotten:
+        count, some = len(books.forgotten), ", ".join(books.forgotten[:_NAMED])
+        more = ", …" if count > _NAMED else ""
+        what = f"{count} of its sagas are unknown to the engine, with nothing open"
+        picture.notes.append(printable(f"{books.service.name}: {what}: {some}{more}"))
     return True

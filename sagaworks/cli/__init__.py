@@ -13,6 +13,7 @@ from sagaworks import __version__
 from sagaworks.cli import (
     adopt,
     audit,
+    cancel,
     check,
     complete,
     db,
@@ -50,6 +51,7 @@ app.command("templates")(templates.templates)
 app.command("start")(start.start)
 app.command("message")(message.message)
 app.command("complete")(complete.complete)
+app.command("cancel")(cancel.cancel)
 app.command("trail")(trail.trail)
 app.command("adopt")(adopt.adopt)
 app.command("audit")(audit.audit)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from sagaworks.audit import Books, By, Picture
 
@@ -33,7 +33,19 @@ def audit(  # noqa: PLR0913, PLR0917  a command's options
     fix: Annotated[
         bool, typer.Option("--fix", help="Say what would be mended; with --yes, mend it.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="With --fix: do it.")] = False,
+    undo: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--undo",
+            help="Decide that a row is to be undone, such as inventory:17; again for more.",
+        ),
+    ] = None,
+    keep: Annotated[
+        list[str] | None, typer.Option("--keep", help="Decide that a row stands; again for more.")
+    ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="With --fix, --undo and --keep: do it.")
+    ] = False,
     why: Annotated[
         str | None, typer.Option("--why", help="With --yes: the reason, for the audit row.")
     ] = None,
@@ -60,8 +72,9 @@ def audit(  # noqa: PLR0913, PLR0917  a command's options
     Each service is asked through its own database. Exit code 0: they agree; 3: they differ; 1: a
     service or history couldn't be asked, so that nobody can say.
     """
-    if yes and not fix:
-        raise typer.BadParameter("only with --fix", param_hint="--yes")
+    decided = dict.fromkeys(undo or [], True) | dict.fromkeys(keep or [], False)
+    if yes and not (fix or decided):
+        raise typer.BadParameter("only with --fix, --undo or --keep", param_hint="--yes")
     if yes and not (why or "").strip():
         raise typer.BadParameter("say why: it stands in the audit row", param_hint="--why")
     from sagaworks.audit import By, Picture, Scope, look
@@ -72,16 +85,41 @@ def audit(  # noqa: PLR0913, PLR0917  a command's options
     scope, picture = Scope(older_than, newest), Picture()
     with all_books(project, Settings.load(project=project), picture, scope) as (history, books):
         look(history, books, picture, scope)
+        _refuse_others(picture, decided)
         if yes:
+            by = By(who or getpass.getuser(), str(why))
             with _quiet():
-                _mend(picture, books, By(who or getpass.getuser(), str(why)))
+                _decide(picture, books, by, decided)
+                if fix:
+                    _mend(picture, books, by)
             picture = Picture(unasked=picture.unasked)
             look(history, books, picture, scope)
-    typer.echo(picture.as_json()) if format_ is Format.JSON else _print(picture, dry=fix)
+    typer.echo(picture.as_json()) if format_ is Format.JSON else _print(
+        picture, dry=fix and not yes
+    )
     if picture.unasked:
         raise typer.Exit(_ERROR)
     if picture.differences:
         raise typer.Exit(_FINDINGS)
+
+
+def _refuse_others(picture: Picture, decided: Mapping[str, bool]) -> None:
+    from sagaworks.errors import SagaworksError
+
+    others = decided.keys() - {one.row for one in picture.differences if one.can_be_decided}
+    if others:
+        what = f"{', '.join(sorted(others))}: no row that a person must decide on"
+        raise SagaworksError(f"{what}; nothing was done; `sagaworks audit` names them")
+
+
+def _decide(picture: Picture, books: Sequence[Books], by: By, decided: Mapping[str, bool]) -> None:
+    from sagaworks.audit.mending import decide
+
+    of = {one.service.name: one for one in books}
+    for one in picture.differences:
+        if one.row in decided:
+            became = decide(of[one.service], one, by, undo=decided[one.row])
+            typer.echo(f"{one.as_line()}\n  now: {became}", err=True)
 
 
 def _mend(picture: Picture, books: Sequence[Books], by: By) -> None:

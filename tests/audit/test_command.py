@@ -202,6 +202,44 @@ def test_for_programs_it_is_one_json_object(store: Store, history: KeptHistory, 
     assert (found["asked"], found["unasked"]) == (["stock"], [])
 
 
+def test_a_person_decides_what_nobody_else_can(
+    store: Store, history: KeptHistory, run: Run
+) -> None:
+    told = run()
+    assert told.code == 3
+    assert "a person decides: --undo stock:1 or --keep stock:1" in told.out
+
+    said = run("--keep", "stock:1", "--yes", "--why", "the shelf was counted", "--who", "ada")
+
+    assert said.code == 0
+    assert "now: it stands" in said.err
+    with store.reading() as connection:
+        assert statements.entry_by_id(connection, 1).is_free
+        (row,) = connection.execute(select(audit.c.who, audit.c.why)).all()
+        assert tuple(row) == ("ada", "the shelf was counted")
+
+
+def test_what_a_person_has_undone_is_undone_at_once_with_fix(
+    store: Store, history: KeptHistory, run: Run
+) -> None:
+    run("--undo", "stock:1", "--yes", "--why", "cancelled by phone")
+    said = run("--fix", "--yes", "--why", "no worker runs")
+
+    assert (said.code, said.out.startswith("clean: ")) == (0, True)
+
+
+@pytest.mark.parametrize("row", ["stock:2", "orders:1", "1"])
+def test_a_row_that_nobody_must_decide_on_is_refused(
+    store: Store, history: KeptHistory, run: Run, row: str
+) -> None:
+    said = run("--undo", row, "--yes", "--why", "so")
+
+    assert said.code == 1
+    assert said.err.startswith(f"sagaworks: {row}: no row that a person must decide on")
+    with store.reading() as connection:
+        assert connection.execute(select(audit)).all() == []
+
+
 @pytest.mark.usefixtures("project", "history")
 def test_a_service_that_can_not_be_asked_is_an_error(run: Run) -> None:
     said = run()

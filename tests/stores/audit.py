@@ -7,13 +7,14 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
 
-from sagaworks import Retry, Service
+from sagaworks import Retry, SagaworksError, Service
 from sagaworks.audit.books import Books
 from sagaworks.audit.difference import Difference
-from sagaworks.audit.mending import By, mend
+from sagaworks.audit.mending import By, decide, mend
 from sagaworks.audit.strangers import Strangers
 from sagaworks.ledger.rows import State
 from sagaworks.ledger.tables import audit
+from tests.stores import async_shop
 from tests.stores.settle import Settled
 from tests.stores.shop import (
     StockHeld,
@@ -127,10 +128,10 @@ class AuditContract:
         settled.engine.saga("order-7", 7)
         world.hear_of("order-8", 8)
 
-        assert found(books_of(settled)) == [
-            ("hold_stock", "forgotten", False),
-            ("", "forgotten", False),
-        ]
+        books = books_of(settled)
+
+        assert found(books) == [("hold_stock", "forgotten", False)]
+        assert books.forgotten == ["order-8"]
 
     def test_a_stranded_undo_is_finished_once_its_compensation_works(self, world: World) -> None:
         service = Service("shop")
@@ -175,6 +176,66 @@ class AuditContract:
         settled.engine.job(note, "CANCELED", job=1)
 
         assert found(books_of(settled, service)) == [("note", "stranded", False)]
+
+    def test_what_a_person_has_undone_is_undone_without_history(
+        self, world: World, settled: Settled
+    ) -> None:
+        world.stock(count=3)
+        world.deliver(hold_stock, LAMP, job=11)
+        books = books_of(settled)
+        assert found(books) == [("hold_stock", "forgotten", False)]
+
+        assert decide(books, the_one(books), BY, undo=True) == "its undo is recorded"
+        assert found(books) == [("hold_stock", "withdrawn", True)]
+        assert mend(books, the_one(books), BY) == "undone"
+
+        assert (world.available, found(books)) == (3, [])
+        assert [(one["who"], one["became"] is None) for one in audited(world)] == [
+            ("ada", False),
+            ("ada", False),
+        ]
+
+    def test_what_a_person_lets_stand_is_no_difference_any_more(
+        self, world: World, settled: Settled
+    ) -> None:
+        world.stock(count=3)
+        world.deliver(hold_stock, LAMP, job=11)
+        books = books_of(settled)
+        engine_forgot = the_one(books)
+        settled.engine.saga(ORDER, 1)
+
+        assert decide(books, engine_forgot, BY, undo=False) == "it stands"
+
+        assert (world.available, found(books)) == (2, [])
+        (row,) = audited(world)
+        assert '"listed": "kept"' in row["became"]
+
+    def test_what_has_no_compensation_is_not_said_to_be_undone(self, world: World) -> None:
+        service = Service("shop")
+
+        @service.step
+        def note(session: Session) -> None: ...
+
+        settled = Settled(world, service)
+        world.deliver(note, job=1)
+        books = books_of(settled, service)
+
+        with pytest.raises(SagaworksError, match="note has no compensation: undo it by hand"):
+            decide(books, the_one(books), BY, undo=True)
+
+        assert audited(world) == []
+
+    def test_an_async_compensation_is_called_too(self, world: World) -> None:
+        settled = Settled(world, async_shop.shop)
+        world.stock(count=3)
+        settled.engine.saga(ORDER, 1)
+        world.deliver(hold_stock, LAMP, job=11)
+        settled.engine.job(hold_stock, "CANCELED", job=11)
+        books = books_of(settled, async_shop.shop)
+
+        assert mend(books, the_one(books), BY) == "undone"
+
+        assert world.available == 3
 
     def test_a_saga_that_only_the_engine_knows_is_told(
         self, world: World, settled: Settled

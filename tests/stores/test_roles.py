@@ -11,6 +11,7 @@ from alembic.operations import Operations
 from sqlalchemy import create_engine, delete, text, update
 from sqlalchemy.exc import DBAPIError
 
+from sagaworks.audit.mending import mend
 from sagaworks.errors import ConfigurationError
 from sagaworks.ledger import statements
 from sagaworks.ledger.answers import Outcome
@@ -20,6 +21,7 @@ from sagaworks.ledger.store import Store
 from sagaworks.ledger.tables import ledger, saga
 from sagaworks.roles import Access, create_database, grant, on_server
 from sagaworks.testing.servers import Server
+from tests.stores.audit import BY, books_of, the_one
 from tests.stores.settle import Settled
 from tests.stores.shop import (
     Table,
@@ -112,6 +114,16 @@ def test_everything_that_a_reconciler_does_works(world: World) -> None:
     assert world.available == 2
     assert settled.listed == [("hold_stock", "forgotten")]
     assert settled.outcomes == {"counted": 1, "withdrawn": 1, "forgotten": 1}
+
+
+def test_the_workers_role_may_mend_what_an_audit_found(world: World) -> None:
+    settled = Settled(world)
+    settled.hold("CANCELED", counted=False)
+    books = books_of(settled)
+
+    assert mend(books, the_one(books), BY) == "undone"
+
+    assert world.available == 3
 
 
 def test_a_starter_may_take_back_its_reservation(world: World) -> None:
