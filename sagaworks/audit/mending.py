@@ -110,6 +110,8 @@ def _in_words(state: str) -> str:
         return "undone"
     if said["listed"]:
         return f"{said['listed']}: {said['why']}"
+    if said["undone_by"] is not None:
+        return "its undo is recorded, and somebody is at it"
     return "counted" if said["counted"] else str(said["state"])
 
 

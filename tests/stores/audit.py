@@ -22,7 +22,7 @@ from tests.stores.shop import (
     release_stock,
     shop,
 )
-from tests.stores.steps import LAMP
+from tests.stores.steps import LAMP, at_once
 from tests.stores.world import ORDER, TENANT, World
 
 BY = By("ada", "the reconciler was down")
@@ -101,6 +101,26 @@ class AuditContract:
         assert world.available == 3
         (row,) = audited(world)
         assert row["was"] == row["became"]
+
+    def test_four_who_mend_and_a_sweep_at_the_same_moment_undo_once(
+        self, world: World, settled: Settled
+    ) -> None:
+        settled.hold("CANCELED", counted=False)
+        seen = the_one(books_of(settled))
+
+        def mended() -> str:
+            return mend(books_of(settled), seen, BY)
+
+        def swept() -> str:
+            settled.reconciler.settle(ORDER)
+            return "swept"
+
+        became = at_once(mended, mended, swept, mended, mended)
+
+        assert "undone" in became
+        assert {*became} <= {"undone", "swept", "its undo is recorded, and somebody is at it"}
+        assert world.available == 3
+        assert len(audited(world)) == 4
 
     def test_an_effect_that_the_engine_counts_is_counted(
         self, world: World, settled: Settled
