@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sagaworks.errors import Halt, SagaworksError
 from sagaworks.history import History, HistoryUnavailable, Instance
 from sagaworks.history.port import instances_of
-from sagaworks.ledger.faults import CommitUnknownError, reason_of
+from sagaworks.ledger.faults import CommitUnknownError, DatabaseReplacedError, reason_of
 from sagaworks.ledger.points import Point, reached
 from sagaworks.ledger.rows import WITHDRAWN
 from sagaworks.ledger.store import Store
@@ -62,6 +62,9 @@ class Reconciler:
         settling: what acts.
         history: the engine's; without it nothing is settled, only listed.
         tenant: whose sagas.
+
+    Attributes:
+        hangs: it was to stop, and a row's undo, or history, hasn't come back in time.
     """
 
     def __init__(
@@ -79,6 +82,7 @@ class Reconciler:
         self._diagrams = Diagrams(history) if history else None
         self._tenant = tenant
         self._rhythm = rhythm or Rhythm()
+        self.hangs = False
         self._stopped = threading.Event()
         self._row = 0
         self._saga = ""
@@ -105,6 +109,7 @@ class Reconciler:
             if sweeping and not sweeping.done():
                 # It ends after the row in hand; an `async def` undo needs this loop for it.
                 await asyncio.wait({sweeping}, timeout=_PARTING)
+                self.hangs = not sweeping.done()
             pool.shutdown(wait=False, cancel_futures=True)
 
     def sweep(self) -> int:
@@ -116,8 +121,10 @@ class Reconciler:
             self.settle(*keys)
         except HistoryUnavailable as error:
             self._say(f"history can't be asked now: {error}")
-        except (SQLAlchemyError, CommitUnknownError) as error:
+        except (SQLAlchemyError, CommitUnknownError, DatabaseReplacedError) as error:
             self._say(f"the reconciler can't work now: {reason_of(error)}")
+        except Exception as error:  # noqa: BLE001  what a history answers must not end the worker
+            self._say(f"the reconciler can't work now: {type(error).__name__}", error)
         else:
             self._said = ""
         return looked_at
@@ -132,13 +139,15 @@ class Reconciler:
             return
         with self._store.reading() as connection:
             found = effects.open_sagas(connection, self._tenant, keys)
+        # Before what is asked in it: an end may be of a life that is over when it's noted.
+        life = self._history.life() if self._history else 1
         patience = self._rhythm.patience
         sagas = [one for one in found if all(row.age >= patience for row in one.effects)]
         instances = self._instances(sagas)
         ended = [one.key for one in sagas if self._settle_safely(one, instances)]
-        if ended and self._history:
+        if ended:
             with self._store.writing() as connection:
-                effects.mark_ended(connection, self._tenant, ended, self._history.life())
+                effects.mark_ended(connection, self._tenant, ended, life)
                 reached(Point.COMMIT)
 
     def _instances(self, sagas: Sequence[OpenSaga]) -> Mapping[SagaKey, Instance]:
@@ -255,9 +264,9 @@ class Reconciler:
         whole = self._rhythm.pause / 4 if more else self._rhythm.pause
         return whole * _random.uniform(0.5, 1.5)
 
-    def _say(self, why: str) -> None:
+    def _say(self, why: str, error: Exception | None = None) -> None:
         if why != self._said:
-            logger.warning("{}", why)
+            logger.opt(exception=error).warning("{}", why)
         self._said = why
 
 

@@ -109,7 +109,7 @@ class Worker:
         self.metrics.watch_in_doubt(self._count_in_doubt)
 
     async def run(self, stop: asyncio.Event) -> int:
-        """Take jobs until `stop` is set, then drain; return how many jobs were left unfinished."""
+        """Take jobs until `stop` is set, then drain; return how many threads were left at work."""
         try:
             beat = asyncio.create_task(self._keep_beating())
             try:
@@ -155,12 +155,13 @@ class Worker:
             self._handler = Handler(self._crew, reports, self.metrics, tenant, self._say_database)
             self._contact = Contact(stub, self.settings.engine_address(), self.metrics)
             self._sources = [self._source(stub, task) for task in self._tasks()]
+            reconciler = self._reconciler()
             loops = (
                 self._contact.keep_asking(),
                 self._keep_locks(commands),
                 self._keep_looking_at_database(),
                 marks.keep_writing(),
-                self._reconciler().keep_sweeping(),
+                reconciler.keep_sweeping(),
             )
             async with self._running(*loops):
                 await self._take_until(stop)
@@ -168,7 +169,7 @@ class Worker:
             if not left:
                 # A step that hangs may hold the database; its worker mustn't wait for it.
                 await marks.flush()
-            return left
+            return left + reconciler.hangs
 
     async def _take_until(self, stop: asyncio.Event) -> None:
         streams = [source.keep_streaming() for source in self._sources]

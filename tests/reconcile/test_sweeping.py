@@ -9,6 +9,7 @@ from sqlalchemy.exc import OperationalError
 
 from sagaworks import Service
 from sagaworks.history import HistoryUnavailable, MemoryHistory
+from sagaworks.ledger.faults import DatabaseReplacedError
 from sagaworks.ledger.store import Store
 from sagaworks.reconcile import Reconciler, Rhythm
 from sagaworks.reconcile.settling import Hands, Settling
@@ -54,10 +55,38 @@ async def test_told_to_stop_it_ends_after_the_row_in_hand(
     assert ended.is_set()
 
 
+async def test_a_sweep_that_hangs_is_not_waited_for(
+    reconciler: Reconciler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, go_on = threading.Event(), threading.Event()
+
+    def sweep() -> int:
+        began.set()
+        go_on.wait(10)
+        return 0
+
+    monkeypatch.setattr("sagaworks.reconcile.reconciler._PARTING", 0.01)
+    monkeypatch.setattr(reconciler, "sweep", sweep)
+    running = asyncio.create_task(reconciler.keep_sweeping())
+    await asyncio.to_thread(began.wait, 10)
+
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+    assert reconciler.hangs
+    go_on.set()
+
+
 @pytest.mark.parametrize(
     "error",
-    [HistoryUnavailable("away"), OperationalError("SELECT 1", None, Exception("away"))],
-    ids=["history", "database"],
+    [
+        HistoryUnavailable("away"),
+        OperationalError("SELECT 1", None, Exception("away")),
+        DatabaseReplacedError("another file"),
+        KeyError("items"),
+    ],
+    ids=["history", "database", "file", "a bug"],
 )
 def test_what_is_away_is_looked_for_again(
     reconciler: Reconciler, monkeypatch: pytest.MonkeyPatch, error: Exception

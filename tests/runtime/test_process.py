@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from sagaworks.reconcile import Reconciler, Rhythm
+from sagaworks.runtime.worker import Worker
 from sagaworks.testing import Hold, JobState, ScriptedGateway, ScriptedJob
 from tests.runtime.shop import Shop
 
@@ -292,3 +295,26 @@ def test_a_data_folder_that_cant_be_written_to_is_one_line(tmp_path: Path) -> No
     assert ended.returncode == 1
     assert said[-1].endswith("run/shop.json: File exists; SAGAWORKS_DATA names another folder")
     assert "Traceback" not in ended.stderr
+
+
+async def test_a_reconciler_that_hangs_is_left_too(
+    gateway: ScriptedGateway, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside, go_on = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def hang(_reconciler: Reconciler) -> int:
+        loop.call_soon_threadsafe(inside.set)
+        go_on.wait(10)
+        return 0
+
+    monkeypatch.setattr("sagaworks.reconcile.reconciler._PARTING", 0.01)
+    monkeypatch.setattr(Reconciler, "sweep", hang)
+    worker = Worker(shop.service, shop.settings, rhythm=Rhythm(pause=0.01))
+    stop = asyncio.Event()
+    running = asyncio.create_task(worker.run(stop))
+    await inside.wait()
+    stop.set()
+
+    assert await running == 1
+    go_on.set()

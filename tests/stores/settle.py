@@ -10,7 +10,7 @@ from loguru import logger
 from sqlmodel import Session
 
 from sagaworks import Halt, Retry, Service
-from sagaworks.history import HistoryUnavailable, MemoryHistory
+from sagaworks.history import HistoryUnavailable, Instance, MemoryHistory
 from sagaworks.ledger.answers import Outcome, Say
 from sagaworks.ledger.protocol import Ledger
 from sagaworks.ledger.rows import WITHDRAWN, State
@@ -255,6 +255,28 @@ class SettleContract:
         world.deliver(hold_stock, LAMP, job=11)
 
         assert settled.reconciler.sweep() == 1
+
+    def test_an_end_that_was_seen_in_one_life_is_not_noted_for_the_next(
+        self, world: World, settled: Settled, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settled.hold()
+        settled.engine.ended(1)
+        known = settled.history.instance
+
+        def restored_meanwhile(key: SagaKey) -> Instance | None:
+            found = known(key)
+            settled.engine.restored()
+            settled.engine.saga(ORDER, 1, began=2000)
+            return found
+
+        with monkeypatch.context() as patched:
+            patched.setattr(settled.history, "instance", restored_meanwhile)
+            settled.sweep()
+        settled.engine.job(hold_stock, "COMPLETED", job=11)
+        settled.engine.cancelled(1)
+        settled.sweep()
+
+        assert world.available == 3
 
     def test_portions_come_to_every_saga(self, world: World, settled: Settled) -> None:
         world.stock(count=9)
