@@ -85,7 +85,7 @@ def cancel_saga(  # noqa: PLR0913  whom to ask, and how long
 
     Raises:
         SagaworksError: it can't be cancelled, and nothing was done: unknown, ended, past its pivot,
-            two with one key, or its diagram isn't known.
+            two with one key, called by another, or its diagram isn't known.
         EngineError, HistoryUnavailable: they can't be asked.
     """
     instance = _running(history, key)
@@ -141,7 +141,8 @@ class _Cancelling:
                 await gateway.publish(way.message, self._key, {}, lasts=timedelta())
 
         asyncio.run(publish())
-        caught_by = min(self._until, time.monotonic() + _seconds(CAUGHT_WITHIN))
+        # However short the wait: "not caught" mustn't be said too early.
+        caught_by = time.monotonic() + _seconds(CAUGHT_WITHIN)
         pause = Backoff(0.1, 0.5)
         while not (begun := [one for one in self._begun(way) if one.key not in before]):
             if time.monotonic() > caught_by or self._has_ended():
@@ -206,6 +207,11 @@ def _running(history: History, key: str) -> Instance:
         raise SagaworksError(
             f"{key}: process instances {both} run with this key, and nothing was cancelled;"
             " cancel the one that is a mistake, in Operate"
+        )
+    if running[0].parent is not None:
+        raise SagaworksError(
+            f"{key}: process instance {running[0].parent} has called it, and only that one can be"
+            " cancelled; nothing was"
         )
     return running[0]
 

@@ -141,6 +141,18 @@ def test_two_instances_with_one_key(history: KeptHistory, run: Run, asked: list[
     assert f"process instances {ORDER} and {OTHER} run with this key" in said.err
 
 
+def test_a_saga_that_another_has_called(
+    history: KeptHistory, run: Run, asked: list[object]
+) -> None:
+    called = process(2, "ELEMENT_ACTIVATING", parentProcessInstanceKey=OTHER)
+    history.take([running()[0], called, variable(3, "saga_key", KEY)])
+
+    said = run()
+
+    assert (said.code, asked) == (1, [])
+    assert f"process instance {OTHER} has called it" in said.err
+
+
 def test_a_saga_whose_diagram_nobody_knows(
     history: KeptHistory, run: Run, asked: list[object]
 ) -> None:
@@ -179,8 +191,9 @@ def test_a_way_that_can_not_be_taken(  # noqa: PLR0917  a table's columns
 
 
 def test_the_way_that_is_named_is_taken_now_or_not_at_all(
-    history: KeptHistory, run: Run, asked: list[object]
+    history: KeptHistory, run: Run, asked: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("sagaworks.cancel.cancel.CAUGHT_WITHIN", timedelta(seconds=0.2))
     history.take(running("stop", "halt"))
 
     said = run("--message", "stop", "--wait", "0")
