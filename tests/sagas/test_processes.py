@@ -10,7 +10,9 @@ from demo.books import prove
 from demo.live import showing
 from demo.placing import Placing
 from demo.plan import SCARCE
-from tests.sagas.shop import Shop
+from sagaworks.audit import Picture, Scope, look
+from sagaworks.audit.picture import all_books
+from tests.sagas.shop import Shop, wait_until
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(400)]  # seconds; half of it is waiting
 
@@ -60,8 +62,23 @@ def test_a_whole_plan_of_mixed_fates_comes_to_its_end(shop: Shop) -> None:
 
 
 def test_after_all_of_this_the_books_add_up(shop: Shop) -> None:
-    """The last test of this file: whatever the ones before did, nothing was lost or done twice."""
+    """Whatever the tests before did, nothing was lost or done twice."""
     for key in shop.placed:
         shop.ended(key)
 
     assert [line.text for line in prove(shop.books()) if not line.holds] == []
+
+
+def test_after_all_of_this_ledgers_and_engine_agree(shop: Shop) -> None:
+    """The last test of this file: workers were killed, and the reconcilers have settled it."""
+    services = {*shop.system.saga.services}
+    scope = Scope(newest=200)
+
+    def look_again() -> Picture:
+        picture = Picture()
+        with all_books(shop.system.project, shop.settings, picture, scope) as (history, books):
+            look(history, books, picture, scope)
+        return picture
+
+    wait_until(lambda: not look_again().differences, lambda: look_again().as_json())
+    assert services <= {*look_again().asked}
