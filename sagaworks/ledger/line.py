@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from psycopg import Connection, Pipeline, pq
 from psycopg._preparing import Prepare, PrepareManager
-from psycopg.errors import DivisionByZero, Error, OperationalError, error_from_result
+from psycopg.errors import DataError, DivisionByZero, Error, OperationalError, error_from_result
 from psycopg.pq.abc import PGconn, PGresult
 
 from sagaworks.ledger.faults import LostRowError
@@ -20,6 +20,8 @@ from sagaworks.ledger.faults import LostRowError
 Value = str | int | bytes | None
 
 Rows = list[tuple[Any, ...]]
+
+Encoded = tuple[list[bytes | None], list[int]]
 
 _INTEGERS: Final = frozenset({20, 21, 23})
 """The types int8, int2 and int4 (pg_type.dat); all else that the ledger asks for is text."""
@@ -108,9 +110,11 @@ class Line:
         return taken
 
     def _together(self, batch: Sequence[Said]) -> Rows:
+        # First of all: a value that can't be sent is no trouble of the connection's.
+        values = [_encoded(said.values) for said in batch]
         try:
             self._pgconn.enter_pipeline_mode()
-            sent = [*self._sent(batch)]
+            sent = [*self._sent(zip(batch, values, strict=True))]
             self._pgconn.pipeline_sync()
             results = self._results()
             if self._pgconn.status is not pq.ConnStatus.BAD:
@@ -122,15 +126,15 @@ class Line:
         self._check(sent, results)
         return _rows_of(results[-1])
 
-    def _sent(self, batch: Iterable[Said]) -> Iterator[tuple[Said, bool]]:
+    def _sent(self, batch: Iterable[tuple[Said, Encoded]]) -> Iterator[tuple[Said, bool]]:
         """Send each statement; yield what a result is expected of, and if it's of a preparation."""
         fresh = set()
-        for said in batch:
+        for said, values in batch:
             if said.name not in self._prepared and said.name not in fresh:
                 fresh.add(said.name)
                 self._pgconn.send_prepare(said.name, said.text)
                 yield said, True
-            self._pgconn.send_query_prepared(said.name, *_encoded(said.values))
+            self._pgconn.send_query_prepared(said.name, *values)
             yield said, False
 
     def _results(self) -> list[PGresult]:
@@ -195,15 +199,22 @@ def _ready(pgconn: PGconn, *, writes: bool = False, within_ms: int | None = None
     return bool(socket.poll(within_ms))
 
 
-def _encoded(values: Sequence[Value]) -> tuple[list[bytes | None], list[int]]:
-    """Return values and their formats as PostgreSQL reads them: 1 for bytes as they are."""
+def _encoded(values: Sequence[Value]) -> Encoded:
+    """Return values and their formats as PostgreSQL reads them: 1 for bytes as they are.
+
+    Raises:
+        psycopg.DataError: a text holds a NUL, at which libpq would cut it off.
+    """
     return [_one(value) for value in values], [int(isinstance(value, bytes)) for value in values]
 
 
 def _one(value: Value) -> bytes | None:
     if value is None or isinstance(value, bytes):
         return value
-    return str(value).encode()
+    encoded = str(value).encode()
+    if b"\0" in encoded:
+        raise DataError("PostgreSQL text fields cannot contain NUL (0x00) bytes")
+    return encoded
 
 
 def _rows_of(result: PGresult) -> Rows:

@@ -98,6 +98,18 @@ class LineContract:
 
         assert world.rows == []
 
+    def test_what_holds_a_nul_is_refused_not_cut(self, world: World) -> None:
+        service = Service("shop")
+
+        @service.step(each="line")
+        def check_line(session: Session, line: str) -> None: ...
+
+        with pytest.raises(DataError, match="NUL"):
+            world.deliver(check_line, {"line": "a\0b"})
+
+        assert world.rows == []
+        assert world.deliver(check_line, {"line": "a"}).outcome is Outcome.EXECUTED
+
     def test_a_large_fact_gets_through(self, world: World) -> None:
         sku = "x" * 900_000
         world.stock()
