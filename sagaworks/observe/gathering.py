@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 PAUSE: Final = 0.05
 """Seconds that a line may wait for others. A process that is killed loses those of so long."""
 
+MOST: Final = 10_000
+"""Lines that may wait; whoever writes one more waits until they are read."""
+
 _URGENT: Final = 30
 """The level, WARNING, from which on a line waits for nobody."""
 
@@ -37,7 +40,8 @@ class Gathering:
         """Keep a line; loguru's tell their level."""
         self._lines.append(line)
         record: Record | None = getattr(line, "record", None)
-        if not self._open or (record and record["level"].no >= _URGENT):
+        is_urgent = record and record["level"].no >= _URGENT
+        if is_urgent or not self._open or len(self._lines) > MOST:
             self.flush_lines()
         elif not self._some.is_set():
             self._some.set()

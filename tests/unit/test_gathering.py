@@ -6,7 +6,7 @@ import sys
 import threading
 from types import SimpleNamespace
 
-from sagaworks.observe.gathering import gathered
+from sagaworks.observe.gathering import MOST, gathered
 
 
 class Line(str):  # noqa: SLOT000  loguru's has an attribute too
@@ -99,3 +99,31 @@ def test_a_process_that_ends_by_an_error_has_written_its_lines() -> None:
     )
 
     assert (ended.returncode, ended.stderr) == (3, "last words\n")
+
+
+def test_lines_that_nobody_reads_dont_pile_up() -> None:
+    reading, stuck = threading.Event(), threading.Event()
+
+    class Stuck(Stream):
+        def write(self, text: str) -> int:
+            stuck.set()
+            reading.wait(10)
+            return super().write(text)
+
+    stream = Stuck()
+    with gathered(stream) as lines:
+
+        def write() -> None:
+            for number in range(2 * MOST):
+                lines.write(line(f"{number}\n", 20))
+
+        writing = threading.Thread(target=write, daemon=True)
+        writing.start()
+        assert stuck.wait(5)
+        writing.join(0.5)
+        was_held_up = writing.is_alive()
+        reading.set()
+        writing.join(5)
+
+    assert was_held_up
+    assert len(stream.getvalue().splitlines()) == 2 * MOST
