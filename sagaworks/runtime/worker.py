@@ -182,8 +182,9 @@ class Worker:
                 self.metrics.draining.set(1)
                 for source in self._sources:
                     source.stop()
-            # A poll under way has jobs on their way here.
-            await asyncio.wait(polling, timeout=_BEAT)
+            if polling:
+                # A poll under way has jobs on their way here.
+                await asyncio.wait(polling, timeout=_BEAT)
 
     async def _until_stopped_or_broken(self, stop: asyncio.Event) -> None:
         """Wait for the stop; a loop that ends by an error ends the worker, never silently."""
