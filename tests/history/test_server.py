@@ -198,9 +198,20 @@ def test_another_server_is_no_history(server: HistoryServer) -> None:
 
 
 def test_a_page_that_is_not_there_is_none(server: HistoryServer) -> None:
-    for path in ("jobs/x", "jobs/1e5", "instances", "nothing/1", "instances/1/nothing"):
+    for path in (
+        "jobs/x",
+        "jobs/1e5",
+        f"jobs/{2**63}",
+        "instances",
+        "nothing/1",
+        "instances/1/nothing",
+    ):
         assert send(server, "GET", f"/history/v1/{path}").status == 404
     assert send(server, "POST", "/history/v1/life").status == 405
+
+
+def test_a_host_that_is_no_name_is_refused(server: HistoryServer) -> None:
+    assert send(server, "GET", "/history/v1/life", Host="[").status == 403
 
 
 def test_what_came_is_measured(server: HistoryServer) -> None:

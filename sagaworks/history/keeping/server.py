@@ -27,8 +27,11 @@ if TYPE_CHECKING:
     from sagaworks.history.keeping.web import Request
     from sagaworks.history.values import Instance
 
-_LONGEST_KEY: Final = 20
+_LONGEST_KEY: Final = 19
 """Digits of an engine's key."""
+
+_LARGEST_KEY: Final = 2**63 - 1
+"""A database takes no larger one."""
 
 _MOST_AT_ONCE: Final = 200
 """Sagas in one answer: a megabyte or two."""
@@ -121,7 +124,7 @@ class HistoryServer:
         if self._token:
             if not _shows(request.headers.get("Authorization", ""), self._token):
                 return refuse(HTTPStatus.UNAUTHORIZED, "wants the token: a bearer, or a password")
-        elif not is_loopback(urlsplit(f"//{request.headers.get('Host', '')}").hostname or ""):
+        elif not _names_loopback(request.headers.get("Host", "")):
             return refuse(HTTPStatus.FORBIDDEN, "wants a loopback name in `Host`")
         return None
 
@@ -191,7 +194,17 @@ _MANY: Final[Mapping[str, Callable[[KeptHistory], Callable[[Any], Any]]]] = {
 def _key(text: str) -> Any:  # noqa: ANN401  of whatever it is the key
     if not (text.isascii() and text.isdecimal() and len(text) <= _LONGEST_KEY):
         raise LookupError(text)
-    return int(text)
+    if (key := int(text)) > _LARGEST_KEY:
+        raise LookupError(text)
+    return key
+
+
+def _names_loopback(host: str) -> bool:
+    """Whether that's what `Host` says; what can't be read says nothing."""
+    try:
+        return is_loopback(urlsplit(f"//{host}").hostname or "")
+    except ValueError:
+        return False
 
 
 def _shows(header: str, token: str) -> bool:
