@@ -96,10 +96,19 @@ class Witness:
         return instance is not None and instance.began != noted
 
     def _is_forgotten(self, owner: SagaKey, arrival: Arrival) -> bool:
-        """Only an engine that was restored forgets; in its first life it proves nothing."""
+        """Only an engine that was restored forgets; in its first life it proves nothing.
+
+        The owner may have begun a moment ago on another partition, whose records come by
+        themselves: what has been seen of the arriving job says nothing of those.
+        """
+        if self._history.life() == 1 or self._is_known(owner, arrival):
+            return False
+        self._pause(_BEHIND)
+        return not self._is_known(owner, arrival)
+
+    def _is_known(self, owner: SagaKey, arrival: Arrival) -> bool:
         found = self._history.instance(owner)
-        own = found is not None and found.business_key == arrival.saga_key
-        return self._history.life() > 1 and not own
+        return found is not None and found.business_key == arrival.saga_key
 
     def _came_by_flow(self, job: Job) -> int:
         """Count how often a token came to the job's element along a flow of the diagram."""

@@ -721,6 +721,28 @@ class SettleContract:
 
         assert (answer.outcome, world.available) == (Outcome.DUPLICATE, 2)
 
+    def test_an_owner_whose_records_are_on_their_way_is_not_forgotten(
+        self, world: World, settled: Settled
+    ) -> None:
+        settled.engine.saga("order-7", 7)
+        settled.engine.restored()
+        settled.engine.saga("order-8", 8, began=9_999)
+        world.stock(count=3)
+        world.deliver(hold_stock, LAMP, job=11)
+        settled.engine.saga(ORDER, 2)
+        settled.engine.job(hold_stock, "CREATED", job=21, instance=2)
+
+        def from_another_partition(_seconds: float) -> None:
+            settled.engine.saga(ORDER, 1)
+
+        witness = Witness(settled.history, from_another_partition)
+        world.ledger = Ledger(world.store, world.engine.probe, lambda _: None, witness)
+        world.engine.jobs.update({11: GONE, 21: HELD})
+
+        answer = world.deliver(hold_stock, LAMP, job=21, instance=2)
+
+        assert (answer.outcome, world.available) == (Outcome.DUPLICATE, 2)
+
     def test_a_saga_that_has_ended_is_ended_in_every_life(
         self, world: World, settled: Settled
     ) -> None:
