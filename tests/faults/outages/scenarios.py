@@ -86,9 +86,10 @@ def _is_ready(works: Works, gone: int) -> bool:
 def database_restarted(works: Works, times: int = 2) -> Seen:
     """PostgreSQL is restarted, and then killed and started, under load."""
     with works.work() as nursery, under_load(works, nursery, "database-restarted") as (seen, load):
-        logged = _handed_back(works)
+        cut = 0
         for number in range(times):
             ended = load.ended()
+            cut += _connections(works)
             if number % 2:
                 works.server.kill()
                 works.server.start()
@@ -97,7 +98,7 @@ def database_restarted(works: Works, times: int = 2) -> Seen:
             _note_first_job(works, seen, time.time(), f"readiness ({number + 1})")
             eventually(lambda n=ended: load.ended() > n + 5, BACK_WITHIN, "orders flow again")
         seen.figures["restarts"] = times
-        seen.figures["lines of a database that can't work"] = _handed_back(works) - logged
+        seen.figures["connections cut"] = cut
     return seen
 
 
@@ -246,6 +247,14 @@ def _note_first_job(works: Works, seen: Seen, moment: float, what: str) -> None:
 
 def _done(works: Works, since: float, until: float) -> int:
     return sum(since <= at <= until for _, at in [*works.records.completed])
+
+
+def _connections(works: Works) -> int:
+    """Return how many connections there are to the services' databases."""
+    client = "backend_type = 'client backend' AND pid <> pg_backend_pid()"
+    with works.server.connected() as connection:
+        count = connection.exec_driver_sql(f"SELECT count(*) FROM pg_stat_activity WHERE {client}")  # noqa: S608  no value in it
+        return int(count.scalar_one())
 
 
 def _handed_back(works: Works) -> int:

@@ -77,7 +77,8 @@ def test_a_database_that_is_restarted(works: Works) -> None:
     seen = scenarios.database_restarted(works)
 
     judge(seen)
-    assert seen.figures["lines of a database that can't work"] > 0
+    # A restart may be so short that tries on the spot outlast it: no job is handed back then.
+    assert seen.figures["connections cut"] > 0
 
 
 def test_an_engine_that_is_busy(works: Works) -> None:
