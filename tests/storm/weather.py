@@ -81,12 +81,12 @@ class Weather:
     def _keep(self, every: float, act: Callable[[], None]) -> None:
         due = time.monotonic() + every
         while not self._stop.wait(max(0.0, due - time.monotonic())):
-            # What takes longer than its rhythm isn't made up for.
-            due = max(due + every, time.monotonic())
             try:
                 act()
             except Exception as error:  # noqa: BLE001  the storm's end tells it
                 self.trouble.append(f"{act.__name__}: {type(error).__name__}: {error}")
+            # What took long to be back works for half of its time at least.
+            due = max(due + every, time.monotonic() + every / 2)
 
     def _kill_a_worker(self) -> None:
         pids = [pid for service in SERVICES for pid in self._nursery.pids(service)]
