@@ -33,6 +33,9 @@ CALM_WITHIN: Final = 300.0
 TERMINAL_WITHIN: Final = 120.0
 """Seconds from the storm's end until each saga must have ended."""
 
+STILL_FOR: Final = 300.0
+"""Seconds without room for one more saga, after which nothing goes on any more."""
+
 TELL_EVERY: Final = 10.0
 
 
@@ -127,11 +130,21 @@ class Storm:
             # A pause that a fault has made isn't made up for at more than the rate.
             due = max(due + 1 / self._rate, time.monotonic())
             time.sleep(max(0.0, due - time.monotonic()))
-            while len(self._open()) > IN_FLIGHT:
-                time.sleep(0.1)
+            if not self._has_room():
+                self.aftermath.wrong.append(f"progress: none for {STILL_FOR:.0f} s")
+                return
             if time.monotonic() - told > TELL_EVERY:
                 told = time.monotonic()
                 self._tell_progress(number + 1, sagas)
+
+    def _has_room(self) -> bool:
+        """Wait while too many sagas are under way; say whether they still go on."""
+        until = time.monotonic() + STILL_FOR
+        while len(self._open()) > IN_FLIGHT:
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.1)
+        return True
 
     def _tell_progress(self, started: int, sagas: int) -> None:
         broken = ", ".join(f"{count} {what}" for what, count in [*self._weather.broken.items()])
@@ -195,7 +208,7 @@ class Storm:
         jobs = works.records.jobs.values()
         figures["jobs"] = len(jobs)
         figures["locks that ran out"] = sum(job.had("TIMED_OUT") for job in jobs)
-        figures["retries used"] = sum(job.burnt for job in jobs)
+        figures["retries used"] = sum(job.burnt for job in jobs if job.instance in placed)
         figures["second instances halted"] = len(others)
         figures["sums of money or stock read"] = self._reader.sums
         figures["sums a database couldn't give"] = self._reader.missed
