@@ -42,8 +42,8 @@ class Diagrams:
             self._read.clear()
         self._life = life
 
-    def of(self, instance: Instance) -> Deployed:
-        """Return an instance's diagram; one that says nothing where history has none.
+    def of(self, instance: Instance) -> Deployed | None:
+        """Return an instance's diagram; None where history has none.
 
         Raises:
             ContractError: it can't be read.
@@ -52,12 +52,9 @@ class Diagrams:
         if found is None:
             xml = self._history.diagram(instance.key)
             if xml is None:
-                return _UNKNOWN
+                return None
             found = self._read[instance.definition] = read_deployed(xml)
         return found
-
-
-_UNKNOWN: Final = Deployed(frozenset(), {}, frozenset(), {})
 
 
 class Evidence:
@@ -108,17 +105,22 @@ class Evidence:
         own = begun_by is not None and begun_by.instance == effect.entry.process_instance
         return own and begun_by is not None and begun_by.last in {"COMPLETED", "CANCELED"}
 
+    def knows_diagram(self, instance: Instance) -> bool:
+        """Whether history has the saga's diagram: it may have come when it was deployed already."""
+        return self._diagrams.of(instance) is not None
+
     def pivot_done(self, instance: Instance) -> bool:
         """Whether the saga's pivot is done, by the deployed diagram."""
-        pivots = self._diagrams.of(instance).pivots
-        if not pivots:
+        diagram = self._diagrams.of(instance)
+        if diagram is None or not diagram.pivots:
             return False
         elements = self._elements(instance.key).values()
-        return any(one.id in pivots and one.last == ENDED for one in elements)
+        return any(one.id in diagram.pivots and one.last == ENDED for one in elements)
 
     def is_nested(self, effect: Effect, instance: Instance) -> bool:
-        """Whether the step stands where something can be terminated around it."""
-        return effect.element in self._diagrams.of(instance).nested
+        """Whether the step stands, or may stand, where something can be terminated around it."""
+        diagram = self._diagrams.of(instance)
+        return diagram is None or effect.element in diagram.nested
 
     def left(self, job: Job, instance: Instance) -> str | None:
         """Return what is declared on what was terminated around the step; None if nothing was."""
@@ -128,7 +130,8 @@ class Evidence:
             outermost, inner = around if around.last == TERMINATED else outermost, around
         if outermost is None:
             return None
-        return self._diagrams.of(instance).leave.get(outermost.id, UNDECLARED)
+        diagram = self._diagrams.of(instance)
+        return diagram.leave.get(outermost.id, UNDECLARED) if diagram else UNDECLARED
 
     def _all_elements(self, instance: SagaKey) -> dict[ElementKey, Element]:
         return {one.key: one for one in self._history.elements(instance)}

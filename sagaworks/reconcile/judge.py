@@ -105,6 +105,8 @@ def _completed(effect: Effect, job: Job, instance: Instance, evidence: Evidence)
     if left == UNDO:
         return _withdrawn(instance, evidence, "what it stood in was terminated")
     if left not in {None, KEEP}:
+        if not evidence.knows_diagram(instance):
+            return _without_diagram("what it stood in was terminated")
         why = "what it stood in was terminated, and declares no `saga.leave`: undo or keep"
         return Verdict(Act.LIST, why, Kind.STANDS)
     if not effect.counted or effect.entry.state is State.INTENT:
@@ -115,6 +117,13 @@ def _completed(effect: Effect, job: Job, instance: Instance, evidence: Evidence)
 def _withdrawn(
     instance: Instance, evidence: Evidence, why: str, closes: int | None = None
 ) -> Verdict:
+    if not evidence.knows_diagram(instance):
+        return _without_diagram(why)
     if evidence.pivot_done(instance):
         return Verdict(Act.LIST, f"{why}, after the saga's pivot was done", Kind.STANDS)
     return Verdict(Act.WITHDRAW, why, closes=closes)
+
+
+def _without_diagram(why: str) -> Verdict:
+    """Nothing is undone where it isn't known whether the pivot is done, and what is declared."""
+    return Verdict(Act.LIST, f"{why}, but the engine's history has no diagram of it")

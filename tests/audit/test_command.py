@@ -19,7 +19,8 @@ from sagaworks.ledger.store import Store
 from sagaworks.ledger.tables import audit, ledger
 from sagaworks.project import Project
 from sagaworks.testing.databases import make_tables
-from tests.history.recorded import ORDER, job, process, variable
+from tests.history.recorded import ORDER, deployed, job, process, variable
+from tests.stores.recorded import PLAIN
 from tests.stores.world import delivery_to
 
 SERVICE = """
@@ -89,7 +90,8 @@ def history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KeptHis
     """The engine's history, which the project is told of."""
     kept = KeptHistory(f"sqlite:///{tmp_path}/history.db")
     kept.prepare()
-    kept.take([process(1, "ELEMENT_ACTIVATING"), variable(2, "saga_key", KEY)])
+    began = [process(2, "ELEMENT_ACTIVATING"), variable(3, "saga_key", KEY)]
+    kept.take([deployed(1, PLAIN.encode()), *began])
     server = HistoryServer(kept)
     monkeypatch.setenv("SAGAWORKS_HISTORY", server.url)
     yield kept
@@ -110,7 +112,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
 
 def of_the_job(intent: str) -> dict[str, Any]:
-    return job(3, intent, JOB, type="stock.keep", elementId="keep")
+    return job(4, intent, JOB, type="stock.keep", elementId="keep")
 
 
 def test_where_all_agree_it_says_so(store: Store, history: KeptHistory, run: Run) -> None:
@@ -278,9 +280,9 @@ def test_a_saga_that_no_ledger_knows_is_told(store: Store, history: KeptHistory,
     history.take(
         [
             of_the_job("COMPLETED"),
-            process(4, "ELEMENT_ACTIVATING", 7),
-            variable(5, "saga_key", "order-lost", **about),
-            job(6, "COMPLETED", 12, type="stock.keep", elementId="keep", processInstanceKey=7),
+            process(5, "ELEMENT_ACTIVATING", 7),
+            variable(6, "saga_key", "order-lost", **about),
+            job(7, "COMPLETED", 12, type="stock.keep", elementId="keep", processInstanceKey=7),
         ]
     )
 

@@ -10,6 +10,11 @@ from sagaworks.step import Compensation, Step
 
 DEFINITION = 5
 
+PLAIN = """
+<definitions xmlns="http://www.omg.org/spec/BPMN/20100524/MODEL"><process id="p"/></definitions>
+"""
+"""A diagram that declares nothing."""
+
 
 class Recorded:
     """An engine as history sees it: each call is one record, or the few that come together."""
@@ -17,14 +22,18 @@ class Recorded:
     def __init__(self, history: MemoryHistory) -> None:
         self._history = history
         self._positions = count(1)
+        self._diagram: str | None = PLAIN
 
     def restored(self) -> None:
         """Go back to before the first record: what comes next opens another life."""
         self._positions = count(1)
 
-    def saga(self, key: str, instance: int, *, began: int = 1000, diagram: str = "") -> None:
-        """A saga begins."""
-        if diagram:
+    def saga(
+        self, key: str, instance: int, *, began: int = 1000, diagram: str | None = PLAIN
+    ) -> None:
+        """A saga begins; `diagram` is None where history hasn't seen it deployed."""
+        self._diagram = diagram
+        if diagram and diagram != PLAIN:
             resource = b64encode(diagram.encode()).decode()
             about = {"bpmnProcessId": "p", "version": 1, "processDefinitionKey": DEFINITION}
             self._record("PROCESS", "CREATED", DEFINITION, resource=resource, **about)
@@ -131,3 +140,6 @@ class Recorded:
                 "value": value,
             }
         )
+        if self._diagram:
+            # Told without a record, and forgotten with a life.
+            self._history.know(DEFINITION, self._diagram.encode())

@@ -18,7 +18,7 @@ from sagaworks.ledger.witness import Witness
 from sagaworks.reconcile import Reconciler, Rhythm, adopt, doubts_of, keep, withdraw
 from sagaworks.reconcile.settling import Hands, Settling
 from sagaworks.saga import SagaKey
-from tests.stores.recorded import Recorded
+from tests.stores.recorded import PLAIN, Recorded
 from tests.stores.shop import (
     StockHeld,
     book_shipment,
@@ -86,7 +86,9 @@ class Settled:
         with self.world.store.reading() as connection:
             return [(one.step, one.kind) for one in doubts_of(connection, TENANT)]
 
-    def hold(self, state: str = "COMPLETED", *, counted: bool = True, diagram: str = "") -> None:
+    def hold(
+        self, state: str = "COMPLETED", *, counted: bool = True, diagram: str | None = PLAIN
+    ) -> None:
         """A saga whose first step holds a lamp, and whose job the engine says this of."""
         self.world.stock(count=3)
         self.engine.saga(ORDER, 1, diagram=diagram)
@@ -374,6 +376,25 @@ class SettleContract:
 
         assert world.available == 2
         assert settled.listed == [("hold_stock", "stands")]
+
+    @pytest.mark.parametrize("gone", ["saga", "around it"])
+    def test_where_the_diagram_is_unknown_nothing_is_withdrawn_and_nothing_forgotten(
+        self, world: World, settled: Settled, gone: str
+    ) -> None:
+        settled.hold(diagram=None)
+        settled.engine.element("hold_stock", "ELEMENT_COMPLETED", 1011, scope=50)
+        settled.engine.element("packing", "ELEMENT_TERMINATED", 50, scope=1, kind="SUB_PROCESS")
+        settled.engine.element("charge_card", "ELEMENT_COMPLETED", 77, scope=1)
+        if gone == "saga":
+            settled.engine.cancelled(1)
+        else:
+            settled.engine.ended(1)
+
+        settled.sweep()
+        settled.sweep()
+
+        assert world.available == 2
+        assert [step for step, _ in settled.listed] == ["hold_stock"]
 
     def test_a_person_may_let_it_stand_or_have_it_undone(
         self, world: World, settled: Settled
