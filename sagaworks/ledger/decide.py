@@ -211,6 +211,8 @@ def _undo_what_is_meant(arrival: Arrival, entries: Sequence[Entry], meant: Meant
     known = {job for entry in entries for job in entry.jobs}
     if meant.jobs - known and not arrival.undone_by_hand:
         return Unaccounted()
+    if any(entry.state is State.FENCE and arrival.job in entry.jobs for entry in entries):
+        return Undone()
     return Fence(_round_after(entries))
 
 

@@ -861,6 +861,22 @@ class SettleContract:
 
         assert (answer.outcome, world.parcels) == (Outcome.NULL_COMPENSATION, 1)
 
+    def test_a_compensation_that_had_nothing_to_undo_leaves_one_fence_however_often_it_comes(
+        self, world: World, settled: Settled
+    ) -> None:
+        settled.engine.saga(ORDER, 1)
+        for n, (line, state) in enumerate((("a", "CANCELED"), ("b", "COMPLETED")), 1):
+            world.deliver(pack_line, {"line": line}, job=n)
+            settled.engine.job(pack_line, state, job=n)
+        settled.sweep()
+        settled.engine.job(unpack_line, "CREATED", job=21)
+        settled.engine.undoing(1001, 1021)
+
+        outcomes = [world.deliver(unpack_line, {"line": "a"}, job=21).outcome for _ in range(3)]
+
+        assert outcomes == [Outcome.NULL_COMPENSATION, Outcome.REPLAYED, Outcome.REPLAYED]
+        assert [row.state for row in world.rows] == [State.UNDONE, State.OPEN, State.FENCE]
+
     def test_history_says_that_a_body_undoes_all_of_its_runs(
         self, world: World, settled: Settled
     ) -> None:
