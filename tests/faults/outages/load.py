@@ -111,7 +111,7 @@ def under_load(
     eventually(
         lambda: not load.open(),
         ENDS_WITHIN,
-        lambda: f"all ended but {len(load.open())}: {load.open()[:3]}",
+        lambda: f"all ended but {len(load.open())}: {_stuck(works, load.open()[:3])}",
     )
     seen.figures["seconds until the last saga ended"] = round(time.monotonic() - over, 1)
     seen.figures["orders"] = len(load.keys)
@@ -123,6 +123,16 @@ def under_load(
     seen.wrong += [*unbalanced(works)]
     seen.wrong += [f"incident: {i['errorMessage']}" for i in _incidents_of_nobody(works)]
     seen.wrong += [f"ended: {event}" for event in nursery.ended_by_themselves()]
+
+
+def _stuck(works: Works, keys: list[str]) -> dict[str, list[str]]:
+    """Return, for each order, what the engine last said of its jobs: it tells who waits."""
+    told = {}
+    for key in keys:
+        instance = works.placed[key].process_instance if key in works.placed else None
+        jobs = [job for job in works.records.jobs.values() if job.instance == instance]
+        told[key] = [f"{job.type} {job.key} {job.life[-2:]}" for job in jobs[-2:]]
+    return told
 
 
 def _counted(works: Works) -> dict[str, int]:
