@@ -123,11 +123,11 @@ class Starter:
             if row.process_instance is not None:
                 return Started(row.process_instance, key, new=False)
             if row.is_new or await self._in_database(self._take_over, order):
-                return await self._create(order)
+                return await self._create(order, is_first=row.is_new)
             # Another starter holds the key; it binds an instance soon, or its lease runs out.
             await asyncio.sleep(waiting.next())
 
-    async def _create(self, order: _Order) -> Started:
+    async def _create(self, order: _Order, *, is_first: bool) -> Started:
         assert self._gateway is not None  # noqa: S101  set by __aenter__
         own = {KEY_VARIABLE: order.key, DIGEST_VARIABLE: order.digest}
         plain = {name: to_json(value, place=name) for name, value in order.variables.items()}
@@ -137,7 +137,9 @@ class Starter:
             # There may be an instance: the reservation stays, a repeated start goes on from it.
             raise
         except EngineError:
-            await self._in_database(self._release, order)
+            # A reservation taken over stays: its first starter may have made an instance.
+            if is_first:
+                await self._in_database(self._release, order)
             raise
         bound = await self._in_database(self._bind, order, created)
         if bound != created:

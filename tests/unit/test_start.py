@@ -324,6 +324,24 @@ async def test_after_a_lost_reply_a_repeated_start_finds_what_the_first_step_bou
     assert place.creations == 1
 
 
+async def test_after_a_lost_reply_a_refusal_does_not_free_the_key(
+    place: Place, lease_is_over: Callable[[], None]
+) -> None:
+    """There is an instance: a key that is free would take other variables for it."""
+    place.gateway.script(CREATE, [LoseReply(), Fail(grpc.StatusCode.INVALID_ARGUMENT)])
+    starter = await place.starter()
+    with pytest.raises(EngineUnreachableError):
+        await start(starter)
+    lease_is_over()
+
+    with pytest.raises(EngineError):
+        await start(starter)
+
+    assert [instance for instance, _ in place.rows] == [None]
+    with pytest.raises(OtherVariablesError):
+        await start(starter, quantity=3)
+
+
 async def test_a_starter_that_died_after_its_reservation_is_followed_by_another(
     place: Place, lease_is_over: Callable[[], None]
 ) -> None:
