@@ -17,20 +17,6 @@ from sagaworks.saga import JobKey
 _LONGEST_MESSAGE: Final = 2_000
 """Characters of an error message; an incident shows it, nobody needs more."""
 
-TRANSIENT: Final = frozenset(
-    {
-        StatusCode.UNAVAILABLE,
-        StatusCode.DEADLINE_EXCEEDED,
-        StatusCode.RESOURCE_EXHAUSTED,
-        StatusCode.ABORTED,
-        StatusCode.CANCELLED,
-        # "Processing paused" comes as INTERNAL (measured).
-        StatusCode.INTERNAL,
-        StatusCode.DATA_LOSS,
-    }
-)
-"""Codes after which the same command may be sent again."""
-
 NOT_CARRIED_OUT: Final = frozenset({StatusCode.RESOURCE_EXHAUSTED})
 """Codes that say for certain that nothing has happened."""
 

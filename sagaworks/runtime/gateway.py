@@ -26,6 +26,20 @@ R = TypeVar("R")
 CALL_SECONDS: Final = 10.0
 """The deadline of one call."""
 
+TRANSIENT: Final = frozenset(
+    {
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        grpc.StatusCode.ABORTED,
+        grpc.StatusCode.CANCELLED,
+        # "Processing paused" comes as INTERNAL (measured).
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.DATA_LOSS,
+    }
+)
+"""Codes after which the same command may be sent again."""
+
 AWARE_WITHIN: Final = 15.0
 """Seconds from which on an engine that doesn't know its partition has something else."""
 
@@ -211,10 +225,10 @@ class Gateway:
 
     def _explained(self, method: str, error: grpc.aio.AioRpcError) -> EngineError:
         reason = reason_of(error)
-        if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
-            return EngineUnreachableError(f"no engine answers at {self._address}: {reason}")
         if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
             return EngineBusyError(f"the engine is busy: {reason}")
+        if error.code() in TRANSIENT:
+            return EngineUnreachableError(f"no engine answers at {self._address}: {reason}")
         return EngineError(f"the engine refused {method}: {reason}")
 
 

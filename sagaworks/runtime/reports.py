@@ -12,7 +12,8 @@ from sagaworks.ledger.answers import Answer, Say
 from sagaworks.ledger.faults import CommitUnknownError, DatabaseUnavailableError
 from sagaworks.ledger.points import Point, reached
 from sagaworks.runtime.backoff import Backoff
-from sagaworks.runtime.commands import NOT_CARRIED_OUT, TRANSIENT, JobCommands, Reply
+from sagaworks.runtime.commands import NOT_CARRIED_OUT, JobCommands, Reply
+from sagaworks.runtime.gateway import TRANSIENT
 from sagaworks.runtime.locks import HeldJob
 from sagaworks.runtime.marks import Marks
 from sagaworks.saga import JobKey

@@ -324,6 +324,19 @@ async def test_after_a_lost_reply_a_repeated_start_finds_what_the_first_step_bou
     assert place.creations == 1
 
 
+@pytest.mark.parametrize("code", [grpc.StatusCode.INTERNAL, grpc.StatusCode.CANCELLED])
+async def test_an_answer_that_is_no_refusal_does_not_free_the_key(
+    place: Place, code: grpc.StatusCode
+) -> None:
+    """A gateway whose broker dies says INTERNAL, whether it has taken the command or not."""
+    place.gateway.script(CREATE, [Fail(code)])
+
+    with pytest.raises(EngineUnreachableError):
+        await start(await place.starter())
+
+    assert [instance for instance, _ in place.rows] == [None]
+
+
 async def test_after_a_lost_reply_a_refusal_does_not_free_the_key(
     place: Place, lease_is_over: Callable[[], None]
 ) -> None:
