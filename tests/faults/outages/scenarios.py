@@ -28,6 +28,9 @@ LONG_LOCK: Final = 25.0
 
 MOST_ROUNDS: Final = 5
 
+CROWD: Final = 8
+"""Requests of others at the same moment, while the engine takes one at a time."""
+
 SILENT_FOR: Final = 2.0
 """Seconds after something broke in which what was under way may still be reported."""
 
@@ -110,7 +113,7 @@ def backpressure(works: Works, seconds: float) -> Seen:
         one = {"request": {"enabled": True, "algorithm": "fixed", "fixed": {"limit": 1}}}
         works.actuator("flowControl", one)
         try:
-            time.sleep(seconds)
+            asyncio.run(_crowd(works, seconds))
         finally:
             works.actuator("flowControl", usual)
         seen.figures["seconds under it"] = seconds
@@ -260,6 +263,17 @@ def _connections(works: Works) -> int:
 def _handed_back(works: Works) -> int:
     lines = "".join(works.log(service) for service in SERVICES)
     return lines.count("the database can't work now")
+
+
+async def _crowd(works: Works, seconds: float) -> None:
+    """Send messages that nobody waits for, several at once: one request at a time is too few."""
+    message = pb.PublishMessageRequest(name="nobody waits", correlationKey="x", timeToLive=0)
+    until = time.monotonic() + seconds
+    async with connect(works.settings) as gateway:
+        while time.monotonic() < until:
+            sent = [gateway.stub.PublishMessage(message, timeout=5) for _ in range(CROWD)]
+            await asyncio.gather(*sent, return_exceptions=True)
+            await asyncio.sleep(0.05)
 
 
 def _refused(works: Works) -> int:
