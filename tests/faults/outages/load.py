@@ -111,7 +111,7 @@ def under_load(
     eventually(
         lambda: not load.open(),
         ENDS_WITHIN,
-        lambda: f"all ended but {len(load.open())}: {_stuck(works, load.open()[:3])}",
+        lambda: f"all ended but {len(load.open())}: {stuck(works, load.open()[:3])}",
     )
     seen.figures["seconds until the last saga ended"] = round(time.monotonic() - over, 1)
     seen.figures["orders"] = len(load.keys)
@@ -125,7 +125,7 @@ def under_load(
     seen.wrong += [f"ended: {event}" for event in nursery.ended_by_themselves()]
 
 
-def _stuck(works: Works, keys: list[str]) -> dict[str, list[str]]:
+def stuck(works: Works, keys: list[str]) -> dict[str, list[str]]:
     """Return, for each order, what the engine last said of its jobs: it tells who waits."""
     told = {}
     for key in keys:

@@ -11,7 +11,7 @@ from typing import Final
 
 from tests.faults.killing.oracles import unbalanced, violations
 from tests.faults.killing.schedules import MARKS, SCHEDULES, Schedule, key_of
-from tests.faults.outages.load import Seen
+from tests.faults.outages.load import Seen, stuck
 from tests.faults.real.works import Nursery, Works
 
 AT_ONCE: Final = 8
@@ -81,7 +81,7 @@ class Zombies:
     def _look(self, key: str) -> Iterator[tuple[Schedule, int]]:
         sleeper = self._sleepers[key]
         if time.monotonic() - sleeper.placed > END_WITHIN:
-            self._wrong(key, "it doesn't end")
+            self._wrong(key, f"it doesn't end: {stuck(self._works, [key])}")
         elif not sleeper.pid and (self._works.met / key).exists():
             sleeper.pid = int((self._works.met / key).read_text().partition(" ")[0] or 0)
         elif sleeper.pid and not sleeper.woken:
