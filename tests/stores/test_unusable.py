@@ -263,7 +263,7 @@ def test_a_pool_that_is_too_small_is_said(url: str, monkeypatch: pytest.MonkeyPa
     world.stock()
 
     with ExitStack() as stack:
-        for _ in range(2):
+        for _ in range(world.store.engine.pool.size()):
             stack.enter_context(world.store.engine.connect())
         with pytest.raises(
             DatabaseUnavailableError, match="all connections of the pool are in use"
