@@ -1,6 +1,5 @@
 """A wire full of faults between a worker and a scripted gateway, for each test its own."""
 
-import gc
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -9,25 +8,6 @@ import pytest
 from sagaworks.testing import ScriptedGateway
 from sagaworks.testing.faults import Faults
 from tests.runtime.shop import Shop, new_shop
-
-HERE = Path(__file__).parent
-
-LEFT_PENDING = "ignore::pytest.PytestUnraisableExceptionWarning"
-"""A worker that dies in this process leaves its tasks pending, as a killed process would."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let nobody be blamed for the tasks of the dead, whenever they're collected."""
-    for item in items:
-        if HERE in item.path.parents:
-            item.add_marker(pytest.mark.filterwarnings(LEFT_PENDING))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def buried() -> Iterator[None]:
-    """Collect them before other folders' tests begin."""
-    yield
-    gc.collect()
 
 
 @pytest.fixture(scope="session")

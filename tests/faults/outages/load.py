@@ -39,7 +39,7 @@ ENDS_WITHIN: Final = 180.0
 """Seconds from the end of faults and orders until the last saga must have ended."""
 
 SILENT: Final = 60.0
-"""Seconds without a word from the engine on a job, many times its lock, until it's asked for."""
+"""Seconds without a word from the engine on a job, many times its lock, until it's handed back."""
 
 
 class Load:
@@ -136,11 +136,11 @@ def under_load(
 
 
 class Lost:
-    """Asks the engine for jobs that it tells nothing of any more, as an operator would.
+    """Hands back jobs that the engine tells nothing of any more, as an operator would.
 
-    On a busy machine the engine 8.6.0 sometimes keeps a job that timed out while it was pushed:
-    it offers it to nobody, and its lock never ends. A new lock, which is what is asked for here,
-    ends as any lock does. Each is counted, and told with what was seen.
+    Under heavy load the engine 8.6.0 sometimes keeps a job as handed out whose lock has ended, and
+    never ends it, not even a lock that was set anew since (measured). What is failed with its
+    retries as they are is offered again. Each is counted, and told with what was seen.
     """
 
     def __init__(self, works: Works) -> None:
@@ -149,7 +149,7 @@ class Lost:
         self.jobs = set[int]()
 
     def asked_for(self, keys: list[str]) -> list[str]:
-        """Ask for the jobs of those that have been open for long; return the keys as they are."""
+        """Hand back the jobs of those that have been open for long; return the keys as they are."""
         for key in keys:
             since = self._waits.setdefault(key, time.monotonic())
             if time.monotonic() - since > SILENT:
@@ -168,9 +168,11 @@ class Lost:
         ]
         async with connect(self._works.settings) as gateway:
             for job in jobs:
-                lock = pb.UpdateJobTimeoutRequest(jobKey=job.key, timeout=1000)
+                handed_out = pb.UpdateJobTimeoutRequest(jobKey=job.key, timeout=1000)
+                back = pb.FailJobRequest(jobKey=job.key, retries=job.life[-1][2])
                 with suppress(grpc.aio.AioRpcError):
-                    await gateway.stub.UpdateJobTimeout(lock, timeout=5)
+                    await gateway.stub.UpdateJobTimeout(handed_out, timeout=5)
+                    await gateway.stub.FailJob(back, timeout=5)
                     self.jobs.add(job.key)
 
 
