@@ -139,8 +139,8 @@ class Lost:
     """Hands back jobs that the engine tells nothing of any more, as an operator would.
 
     Under heavy load the engine 8.6.0 sometimes keeps a job as handed out whose lock has ended, and
-    never ends it, not even a lock that was set anew since (measured). What is failed with its
-    retries as they are is offered again. Each is counted, and told with what was seen.
+    never ends it, not even a lock that was set anew since (measured). To have it offered again it
+    is failed, with its retries as they are. Each is counted, and told with what was seen.
     """
 
     def __init__(self, works: Works) -> None:
