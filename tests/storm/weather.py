@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Final, NamedTuple
 
-from sagaworks.engine import local
-from tests.faults.real.records import eventually
 from tests.faults.real.works import SERVICES, Nursery, Works
 
 BACK_WITHIN: Final = 120.0
@@ -102,13 +100,5 @@ class Weather:
             self.broken[f"{server.wanted.name} restarted"] += 1
 
     def _kill_the_engine(self) -> None:
-        before = local.status(self._works.of_engine)
-        if before is None or not before.ready:
-            return
-        os.kill(before.pid, signal.SIGKILL)
-        self.broken["engines killed"] += 1
-        eventually(lambda: self._is_back(before.pid), BACK_WITHIN, "the engine is ready again")
-
-    def _is_back(self, gone: int) -> bool:
-        found = local.status(self._works.of_engine)
-        return bool(found and found.pid != gone and found.ready)
+        if self._works.kill_engine(BACK_WITHIN):
+            self.broken["engines killed"] += 1

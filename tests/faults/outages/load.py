@@ -1,19 +1,15 @@
 """Orders that keep coming while something breaks, and what must be true of them afterwards."""
 
-import asyncio
 import random
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import grpc
-from pyzeebe.proto import gateway_pb2 as pb
-
-from sagaworks.runtime.gateway import connect
 from tests.faults.killing.oracles import unbalanced, violations
+from tests.faults.outages.overlooked import Overlooked
 from tests.faults.real.records import eventually
 from tests.faults.real.works import Nursery, Works
 
@@ -37,9 +33,6 @@ DUPLICATE: Final = "belongs to process instance"
 
 ENDS_WITHIN: Final = 180.0
 """Seconds from the end of faults and orders until the last saga must have ended."""
-
-SILENT: Final = 60.0
-"""Seconds without a word from the engine on a job, many times its lock, until it's handed back."""
 
 
 class Load:
@@ -116,15 +109,21 @@ def under_load(
     finally:
         load.stop()
     over = time.monotonic()
-    lost = Lost(works)
+    overlooked = Overlooked(works)
+
+    def all_ended() -> bool:
+        still_open = load.open()
+        overlooked.free(still_open)
+        return not still_open
+
     eventually(
-        lambda: not lost.asked_for(load.open()),
+        all_ended,
         ENDS_WITHIN,
         lambda: f"all ended but {len(load.open())}: {stuck(works, load.open()[:3])}",
     )
     seen.figures["seconds until the last saga ended"] = round(time.monotonic() - over, 1)
     seen.figures["orders"] = len(load.keys)
-    seen.figures["jobs that the engine had lost sight of"] = len(lost.jobs)
+    seen.figures["jobs that the engine had lost sight of"] = len(overlooked.jobs)
     for what, number in _counted(works).items():
         seen.figures[what] = number - before[what]
     works.forget_connections()
@@ -135,53 +134,11 @@ def under_load(
     seen.wrong += [f"ended: {event}" for event in nursery.ended_by_themselves()]
 
 
-class Lost:
-    """Hands back jobs that the engine tells nothing of any more, as an operator would.
-
-    Under heavy load the engine 8.6.0 sometimes keeps a job as handed out whose lock has ended, and
-    never ends it, not even a lock that was set anew since (measured). To have it offered again it
-    is failed, with its retries as they are. Each is counted, and told with what was seen.
-    """
-
-    def __init__(self, works: Works) -> None:
-        self._works = works
-        self._waits = dict[str, float]()
-        self.jobs = set[int]()
-
-    def asked_for(self, keys: list[str]) -> list[str]:
-        """Hand back the jobs of those that have been open for long; return the keys as they are."""
-        for key in keys:
-            since = self._waits.setdefault(key, time.monotonic())
-            if time.monotonic() - since > SILENT:
-                self._waits[key] = time.monotonic()
-                asyncio.run(self._ask(key))
-        return keys
-
-    async def _ask(self, key: str) -> None:
-        placed = self._works.placed.get(key)
-        jobs = [
-            one
-            for one in [*self._works.records.jobs.values()]
-            if placed
-            and one.instance == placed.process_instance
-            and one.life[-1][0] not in ("COMPLETED", "CANCELED", "ERROR_THROWN")
-        ]
-        async with connect(self._works.settings) as gateway:
-            for job in jobs:
-                handed_out = pb.UpdateJobTimeoutRequest(jobKey=job.key, timeout=1000)
-                back = pb.FailJobRequest(jobKey=job.key, retries=job.life[-1][2])
-                with suppress(grpc.aio.AioRpcError):
-                    await gateway.stub.UpdateJobTimeout(handed_out, timeout=5)
-                    await gateway.stub.FailJob(back, timeout=5)
-                    self.jobs.add(job.key)
-
-
 def stuck(works: Works, keys: list[str]) -> dict[str, list[str]]:
     """Return, for each order, what the engine last said of its jobs: it tells who waits."""
     told = {}
     for key in keys:
-        instance = works.placed[key].process_instance if key in works.placed else None
-        jobs = [job for job in [*works.records.jobs.values()] if job.instance == instance]
+        jobs = works.records.of(works.placed[key].process_instance) if key in works.placed else []
         told[key] = [f"{job.type} {job.key} {job.life[-2:]}" for job in jobs[-2:]]
     return told
 

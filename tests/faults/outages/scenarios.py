@@ -1,9 +1,7 @@
 """One thing breaks in each, for real and under load; each returns what was seen."""
 
 import asyncio
-import os
 import re
-import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,16 +10,13 @@ from typing import Final
 import grpc
 from pyzeebe.proto import gateway_pb2 as pb
 
-from sagaworks.engine import local
 from sagaworks.runtime.gateway import connect
 from tests.faults.outages.disks import MEGABYTE, Disk
 from tests.faults.outages.load import Seen, under_load
+from tests.faults.outages.overlooked import BACK_WITHIN
 from tests.faults.outages.proxy import Proxy
 from tests.faults.real.records import Job, eventually
 from tests.faults.real.works import SERVICES, Nursery, Works
-
-BACK_WITHIN: Final = 60.0
-"""Seconds that anything may take to be back."""
 
 LONG_LOCK: Final = 25.0
 """Seconds; a job that waits for its lock's end is told by that from one that was handed back."""
@@ -69,21 +64,14 @@ def engine_killed(works: Works, times: int = 1) -> Seen:
     with works.work() as nursery, under_load(works, nursery, "engine-killed") as (seen, load):
         for number in range(times):
             ended = load.ended()
-            before = local.status(works.of_engine)
-            os.kill(before.pid, signal.SIGKILL)
-            broke = time.time()
-            eventually(lambda gone=before.pid: _is_ready(works, gone), BACK_WITHIN, "it's ready")
-            ready = time.time()
+            killed = works.kill_engine(BACK_WITHIN)
+            assert killed is not None
+            broke, ready = killed
             seen.figures[f"seconds until ready ({number + 1})"] = round(ready - broke, 1)
             _note_first_job(works, seen, ready, f"readiness ({number + 1})")
             eventually(lambda n=ended: load.ended() > n + 5, BACK_WITHIN, "orders flow again")
         seen.figures["engines killed"] = times
     return seen
-
-
-def _is_ready(works: Works, gone: int) -> bool:
-    found = local.status(works.of_engine)
-    return bool(found and found.pid != gone and found.ready)
 
 
 def database_restarted(works: Works, times: int = 2) -> Seen:

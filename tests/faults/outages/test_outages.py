@@ -14,14 +14,7 @@ from tests.faults.outages.stage import Stage, fake_clock, stage
 from tests.faults.outages.zombies import zombies
 from tests.faults.real.works import SERVICES, Works
 
-LOSES_SIGHT = "8.6.0 loses sight of a job now and then: see the experiment on workers asked to end"
-
-pytestmark = [
-    pytest.mark.engine,
-    pytest.mark.timeout(300),  # seconds, each
-    # One saga that stands still for it spoils the books of all that come after.
-    pytest.mark.xfail(reason=LOSES_SIGHT, strict=False),
-]
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]  # seconds, each
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,8 @@ from typing import Final
 
 from tests.faults.killing.oracles import unbalanced, violations
 from tests.faults.killing.schedules import MARKS, SCHEDULES, Schedule, key_of
-from tests.faults.outages.load import Lost, Seen, stuck
+from tests.faults.outages.load import Seen, stuck
+from tests.faults.outages.overlooked import Overlooked
 from tests.faults.real.works import Nursery, Works
 
 AT_ONCE: Final = 8
@@ -53,7 +54,7 @@ class Zombies:
         self._run = f"z{seed:x}-{time.time_ns():x}"
         self._sleepers: dict[str, Sleeper] = {}
         self._dice = random.Random(seed)  # noqa: S311  repeatable, no secret
-        self._lost = Lost(works)
+        self._overlooked = Overlooked(works)
         self.seen = Seen("zombies")
         self.harmless = 0
         self.woken: Counter[str] = Counter()
@@ -66,12 +67,13 @@ class Zombies:
             if waiting and len(self._sleepers) < AT_ONCE:
                 self._place(*waiting.popleft())
             time.sleep(LOOK_EVERY)
+            self._overlooked.free([key for key in self._sleepers if not self._works.ended(key)])
             for key in [*self._sleepers]:
                 waiting.extend(self._look(key))
         self.seen.wrong += [*unbalanced(self._works)]
         self.seen.wrong += [f"ended: {each}" for each in self._nursery.ended_by_themselves()]
         self.seen.figures |= {"zombies": count, "harmless": self.harmless, **self.woken}
-        self.seen.figures["jobs that the engine had lost sight of"] = len(self._lost.jobs)
+        self.seen.figures["jobs that the engine had lost sight of"] = len(self._overlooked.jobs)
         return self.seen
 
     def _place(self, schedule: Schedule, attempt: int) -> None:
@@ -82,7 +84,6 @@ class Zombies:
 
     def _look(self, key: str) -> Iterator[tuple[Schedule, int]]:
         sleeper = self._sleepers[key]
-        self._lost.asked_for([] if self._works.ended(key) else [key])
         if time.monotonic() - sleeper.placed > END_WITHIN:
             self._wrong(key, f"it doesn't end: {stuck(self._works, [key])}")
         elif not sleeper.pid and (self._works.met / key).exists():

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, suppress
@@ -40,7 +41,7 @@ from sagaworks.testing.broker.receiver import Receiver
 from sagaworks.testing.databases import ServerDatabases
 from sagaworks.testing.servers import Server
 from tests.faults.killing.schedules import BROKE, NEVER_APPROVED, ORDER, PATHS, SOLD_OUT
-from tests.faults.real.records import KINDS, Records
+from tests.faults.real.records import KINDS, Records, eventually
 from workers.inventory import inventory
 from workers.orders import orders
 from workers.payments import payments
@@ -241,6 +242,25 @@ class Works:
     def ended(self, key: str) -> bool:
         """Say whether the engine has told of the saga's end."""
         return key in self.placed and self.placed[key].process_instance in self.records.ends
+
+    def kill_engine(self, back_within: float) -> tuple[float, float] | None:
+        """Kill the engine and wait until its keeper has it ready again.
+
+        Returns:
+            when it was killed and when it was ready, in seconds of the epoch; None where it wasn't
+            ready before, and nothing was done.
+        """
+        before = local.status(self.of_engine)
+        if before is None or not before.ready:
+            return None
+        os.kill(before.pid, signal.SIGKILL)
+        broke = time.time()
+        eventually(lambda: self._is_back(before.pid), back_within, "the engine is ready again")
+        return broke, time.time()
+
+    def _is_back(self, gone: int) -> bool:
+        found = local.status(self.of_engine)
+        return bool(found and found.pid != gone and found.ready)
 
     def actuator(self, path: str, body: object = None) -> str:
         """Ask the engine's own management port, or tell it something."""
