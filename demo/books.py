@@ -110,11 +110,7 @@ def _stock(orders: OrderBooks, stock: InventoryBooks) -> Iterator[Line]:
 
 def _money(books: Books) -> Iterator[Line]:
     money, kept = books.payments, books.payments.charged - books.payments.refunded
-    yield Line(
-        money.opened_with == money.on_cards + kept,
-        f"money adds up: {money.opened_with} at first = {money.on_cards} on cards "
-        f"+ {money.charged} charged - {money.refunded} refunded",
-    )
+    yield money_adds_up(money)
     yield Line(
         kept == books.orders.money_confirmed,
         f"who was promised goods has paid, nobody else: {books.orders.money_confirmed} promised, "
@@ -124,6 +120,15 @@ def _money(books: Books) -> Iterator[Line]:
         money.charges - money.refunds == books.orders.confirmed,
         f"one charge for each confirmed order: {books.orders.confirmed} confirmed, "
         f"{money.charges} charges - {money.refunds} refunds",
+    )
+
+
+def money_adds_up(money: PaymentBooks) -> Line:
+    """Compare what the cards had at first with what is on them and what was kept."""
+    return Line(
+        money.opened_with == money.on_cards + money.charged - money.refunded,
+        f"money adds up: {money.opened_with} at first = {money.on_cards} on cards "
+        f"+ {money.charged} charged - {money.refunded} refunded",
     )
 
 

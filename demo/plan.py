@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -92,14 +92,12 @@ class Plan:
     @property
     def cards(self) -> tuple[PlannedCard, ...]:
         """The cards; who must approve has a card of their own."""
-        plenty = Decimal(2000) * (len(self.orders) + 10)
-        rich = [PlannedCard(number, plenty) for number in RICH_CARDS]
         asking = [
             PlannedCard(order.card, Decimal(5000), needs_approval=True)
             for order in self.orders
             if order.fate in (Fate.SILENT, Fate.LATE)
         ]
-        return (*rich, PlannedCard(POOR_CARD, Decimal("1.00")), *asking)
+        return (*rich_and_poor(len(self.orders)), *asking)
 
     def one_of_each(self) -> list[PlannedSaga]:
         """The first order of each fate, for whoever wants to look closer."""
@@ -109,15 +107,30 @@ class Plan:
 def make_plan(count: int, seed: int, prefix: str = "order") -> Plan:
     """Plan `count` orders; the same seed plans the same ones."""
     dice = random.Random(seed)  # noqa: S311  repeatable, and no secret
-    fates = list(shared_out(count, SHARES).elements())
+    return Plan(
+        tuple(
+            PlannedSaga(key, fate, _variables(key, fate, dice))
+            for key, fate in dealt(count, SHARES, prefix, dice)
+        )
+    )
+
+
+def dealt(
+    count: int, shares: Mapping[F, int], prefix: str, dice: random.Random
+) -> Iterator[tuple[str, F]]:
+    """Yield so many business keys, in order, each with a fate: all shares are kept."""
+    fates = list(shared_out(count, shares).elements())
     dice.shuffle(fates)
     width = max(4, len(str(count)))
-    keys = (f"{prefix}-{number:0{width}}" for number in range(1, count + 1))
-    orders = (
-        PlannedSaga(key, fate, _variables(key, fate, dice))
-        for key, fate in zip(keys, fates, strict=True)
-    )
-    return Plan(tuple(orders))
+    for number, fate in enumerate(fates, start=1):
+        yield f"{prefix}-{number:0{width}}", fate
+
+
+def rich_and_poor(count: int) -> tuple[PlannedCard, ...]:
+    """Return the cards that need no approval: enough on all but one for so many sagas."""
+    plenty = Decimal(2000) * (count + 10)
+    rich = [PlannedCard(number, plenty) for number in RICH_CARDS]
+    return (*rich, PlannedCard(POOR_CARD, Decimal("1.00")))
 
 
 def first_of_each(sagas: Iterable[PlannedSaga]) -> list[PlannedSaga]:

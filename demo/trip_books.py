@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rich import box
 from rich.table import Table
 
-from demo.books import Line
+from demo.books import Line, money_adds_up
 from demo.readings import Readings
 from models.cars import CarBooks
 from models.flights import BookingStatus, FlightBooks
@@ -139,11 +139,7 @@ def _rooms(books: TripBooks) -> Iterator[Line]:
 
 def _money(books: TripBooks) -> Iterator[Line]:
     money, kept = books.payments, books.payments.charged - books.payments.refunded
-    yield Line(
-        money.opened_with == money.on_cards + kept,
-        f"money adds up: {money.opened_with} at first = {money.on_cards} on cards "
-        f"+ {money.charged} charged - {money.refunded} refunded",
-    )
+    yield money_adds_up(money)
     yield Line(
         kept == books.flights.money_ticketed,
         f"who was promised a trip has paid, nobody else: {books.flights.money_ticketed} promised, "

@@ -6,7 +6,15 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
-from demo.plan import POOR_CARD, RICH_CARDS, PlannedCard, PlannedSaga, first_of_each, shared_out
+from demo.plan import (
+    POOR_CARD,
+    RICH_CARDS,
+    PlannedCard,
+    PlannedSaga,
+    dealt,
+    first_of_each,
+    rich_and_poor,
+)
 from demo.rental_stub import ALWAYS_OUT
 
 
@@ -68,9 +76,7 @@ class TripPlan:
     @property
     def cards(self) -> tuple[PlannedCard, ...]:
         """The cards: enough on all but one."""
-        plenty = Decimal(2000) * (len(self.orders) + 10)
-        rich = [PlannedCard(number, plenty) for number in RICH_CARDS]
-        return (*rich, PlannedCard(POOR_CARD, Decimal("1.00")))
+        return rich_and_poor(len(self.orders))
 
     def one_of_each(self) -> list[PlannedSaga]:
         """The first trip of each fate, for whoever wants to look closer."""
@@ -80,13 +86,10 @@ class TripPlan:
 def make_plan(count: int, seed: int, prefix: str = "trip") -> TripPlan:
     """Plan `count` trips; the same seed plans the same ones."""
     dice = random.Random(seed)  # noqa: S311  repeatable, and no secret
-    fates = list(shared_out(count, SHARES).elements())
-    dice.shuffle(fates)
-    width = max(4, len(str(count)))
     return TripPlan(
         tuple(
-            PlannedSaga(f"{prefix}-{number:0{width}}", fate, _variables(fate, dice))
-            for number, fate in enumerate(fates, start=1)
+            PlannedSaga(key, fate, _variables(fate, dice))
+            for key, fate in dealt(count, SHARES, prefix, dice)
         )
     )
 

@@ -7,8 +7,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from sagaworks.audit.difference import Difference, What
-from sagaworks.errors import SagaworksError
-from sagaworks.history import HistoryUnavailable
 from sagaworks.history.port import instances_of
 from sagaworks.ledger.reader import SETTLED_WITHIN, read_known, read_trail
 from sagaworks.ledger.rows import State
@@ -143,7 +141,7 @@ class Books:
         for effect in saga.effects:
             if effect.age < self._patience:
                 continue
-            if found := self._difference(effect, _verdict(effect, evidence)):
+            if found := self._difference(effect, judge(effect, evidence)):
                 yield found
 
     def _difference(self, effect: Effect, verdict: Verdict) -> Difference | None:
@@ -201,13 +199,3 @@ class Books:
             execution=entry.id,
             age=effect.age,
         )
-
-
-def _verdict(effect: Effect, evidence: Evidence) -> Verdict:
-    try:
-        return judge(effect, evidence)
-    except HistoryUnavailable:
-        raise
-    except SagaworksError as error:
-        # A deployed diagram that can't be read, for example.
-        return Verdict(Act.LIST, str(error))

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sagaworks.finding import Finding
-    from sagaworks.project import Project
 
 _FINDINGS = 3
 
@@ -64,6 +63,7 @@ def is_refused(findings: Sequence[Finding], *, strict: bool = False) -> bool:
 def _check(files: list[Path], *, diagram_only: bool) -> tuple[list[Finding], int]:
     from sagaworks.check import check
     from sagaworks.project import Project
+    from sagaworks.templates import FOLDER, stale
 
     if diagram_only:
         chosen = files or Project.load().diagram_files()
@@ -71,19 +71,12 @@ def _check(files: list[Path], *, diagram_only: bool) -> tuple[list[Finding], int
     project = Project.load()
     known = project.diagram_files()
     asked = [file.resolve() for file in files] or known
-    findings = check([*known, *asked], project.load_services(), asked=asked)
-    return [*findings, *_of_templates(project, findings, asked)], len(asked)
-
-
-def _of_templates(
-    project: Project, findings: Sequence[Finding], asked: Sequence[Path]
-) -> list[Finding]:
-    """Return what is stale: a diagram that can't be read is told already."""
-    from sagaworks.templates import FOLDER, stale
-
+    services = project.load_services()
+    findings = check([*known, *asked], services, asked=asked)
+    # A diagram that can't be read is told already.
     unreadable = {one.path for one in findings if not one.element}
     readable = [path for path in asked if path not in unreadable]
-    return list(stale(project.root / FOLDER, project.load_services(), readable))
+    return [*findings, *stale(project.root / FOLDER, services, readable)], len(asked)
 
 
 def _print(findings: Sequence[Finding], format_: Format, count: int) -> None:

@@ -54,11 +54,11 @@ def _tell(comparison: Comparison, old: Path, new: Path) -> None:
         typer.echo(f"{typer.style(one.weight, fg=_COLOURS[one.weight])} {one}")
     if not comparison.changes:
         typer.echo(f"{old} and {new}: the same saga")
-    for reason, elements in _stuck(comparison).items():
+    stuck = _stuck(comparison)
+    for reason, elements in stuck.items():
         where = ", ".join(f"`{one}`" for one in elements)
         typer.echo(f"can't be migrated from {where}: {reason}")
-    stuck = [one for one in comparison.places if one.why_not]
-    free = len(comparison.places) - len(stuck)
+    free = len(comparison.places) - sum(map(len, stuck.values()))
     typer.echo(f"can be migrated from {free} of {len(comparison.places)} places where a saga waits")
 
 

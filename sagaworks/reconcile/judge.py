@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 
-from sagaworks.history import Instance, Job
+from sagaworks.errors import SagaworksError
+from sagaworks.history import HistoryUnavailable, Instance, Job
 from sagaworks.history.deployed import KEEP, UNDO
 from sagaworks.ledger.rows import WITHDRAWN, State
 from sagaworks.reconcile.effects import Effect
@@ -64,7 +65,21 @@ _SETTLED = Verdict(Act.SETTLE)
 
 
 def judge(effect: Effect, evidence: Evidence) -> Verdict:
-    """Say what is to become of an open row."""
+    """Say what is to become of an open row; LIST where what is needed for it can't be read.
+
+    Raises:
+        HistoryUnavailable: history can't be asked.
+    """
+    try:
+        return _judged(effect, evidence)
+    except HistoryUnavailable:
+        raise
+    except SagaworksError as error:
+        # A deployed diagram that can't be read, for example.
+        return Verdict(Act.LIST, str(error))
+
+
+def _judged(effect: Effect, evidence: Evidence) -> Verdict:
     entry = effect.entry
     if entry.undone_by == WITHDRAWN:
         return Verdict(Act.UNDO)

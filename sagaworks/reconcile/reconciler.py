@@ -12,7 +12,7 @@ from typing import Final
 from loguru import logger
 from sqlalchemy.exc import SQLAlchemyError
 
-from sagaworks.errors import Halt, SagaworksError
+from sagaworks.errors import Halt
 from sagaworks.history import History, HistoryUnavailable, Instance
 from sagaworks.history.port import instances_of
 from sagaworks.ledger.faults import CommitUnknownError, DatabaseReplacedError, reason_of
@@ -210,13 +210,7 @@ class Reconciler:
         if evidence is None:
             is_recorded = effect.entry.undone_by == WITHDRAWN
             return Verdict(Act.UNDO) if is_recorded else _without_history(effect)
-        try:
-            return judge(effect, evidence)
-        except HistoryUnavailable:
-            raise
-        except SagaworksError as error:
-            # A deployed diagram that can't be read, for example.
-            return Verdict(Act.LIST, str(error))
+        return judge(effect, evidence)
 
     def _portion(self) -> list[str]:
         """Return the sagas to look at next: rows in doubt first, then sagas in turn."""
