@@ -124,9 +124,7 @@ class Books:
     def _of_sagas(self, keys: Sequence[str]) -> Iterator[Difference]:
         with self.store.reading() as connection:
             sagas = effects.open_sagas(connection, self.tenant, keys)
-        owners = [saga.process_instance for saga in sagas]
-        of_rows = [row.entry.process_instance for saga in sagas for row in saga.effects]
-        instances = instances_of(self._history, [*dict.fromkeys([*owners, *of_rows])])
+        instances = instances_of(self._history, effects.instances_in(sagas))
         types = job_types_of(self.service)
         for saga in sagas:
             evidence = Evidence(self._history, self._diagrams, saga.key, instances, types)

@@ -1,6 +1,6 @@
 """The rows that aren't settled yet, read in portions; no job waits for these statements."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -159,6 +159,15 @@ def ended_before(
     asked = {"tenant": tenant, "life": life, "portion": portion}
     found = connection.execute(_ENDED_BEFORE, asked)
     return [(row[0], SagaKey(row[1])) for row in found]
+
+
+def instances_in(sagas: Iterable[OpenSaga]) -> list[SagaKey]:
+    """Return the process instances that own sagas, and those that rows are of, each once."""
+    found: dict[SagaKey, None] = {}
+    for one in sagas:
+        rows = (effect.entry.process_instance for effect in one.effects)
+        found |= dict.fromkeys([one.process_instance, *rows])
+    return [*found]
 
 
 def open_sagas(connection: Connection, tenant: str, keys: Sequence[str]) -> list[OpenSaga]:

@@ -154,10 +154,8 @@ class Reconciler:
         """Ask for all their process instances at once."""
         if self._history is None or not sagas:
             return {}
-        owners = [saga.process_instance for saga in sagas]
-        of_rows = [row.entry.process_instance for saga in sagas for row in saga.effects]
         reached(Point.ASK)
-        return instances_of(self._history, [*dict.fromkeys([*owners, *of_rows])])
+        return instances_of(self._history, effects.instances_in(sagas))
 
     def _settle_safely(self, saga: OpenSaga, instances: Mapping[SagaKey, Instance]) -> bool:
         """Settle a saga's rows; return whether it has ended, and nothing is left."""
