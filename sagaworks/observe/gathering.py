@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
@@ -33,7 +32,7 @@ class Gathering:
         self._lines: deque[str] = deque()
         self._some = threading.Event()
         self._writing = threading.Lock()
-        self._open = True
+        self._closed = threading.Event()
         threading.Thread(target=self._keep_writing, name="log", daemon=True).start()
 
     def write(self, line: str) -> None:
@@ -41,7 +40,7 @@ class Gathering:
         self._lines.append(line)
         record: Record | None = getattr(line, "record", None)
         is_urgent = record and record["level"].no >= _URGENT
-        if is_urgent or not self._open or len(self._lines) > MOST:
+        if is_urgent or self._closed.is_set() or len(self._lines) > MOST:
             self.flush_lines()
         elif not self._some.is_set():
             self._some.set()
@@ -61,14 +60,15 @@ class Gathering:
 
     def close(self) -> None:
         """Write what waits, and from now on each line at once."""
-        self._open = False
+        self._closed.set()
         self._some.set()
         self.flush_lines()
 
     def _keep_writing(self) -> None:
-        while self._open:
+        while not self._closed.is_set():
             self._some.wait()
-            time.sleep(PAUSE)
+            # Not `time.sleep`: it fails where the machine's clock is not its own (libfaketime).
+            self._closed.wait(PAUSE)
             self._some.clear()
             self.flush_lines()
 

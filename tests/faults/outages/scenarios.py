@@ -213,19 +213,32 @@ def clocks_differ(works: Works, library: Path) -> Seen:
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         "FAKETIME_DISABLE_SHM": "1",
     }
+    earlier = len(works.log("inventory"))
     with (
         works.work() as nursery,
         works.work(environ=faked) as theirs,
         under_load(works, nursery, "clocks-differ") as (seen, _),
     ):
-        time.sleep(5)
-        file.write_text("-3600")
-        time.sleep(5)
-        began = (line[:3] for line in works.log("inventory").splitlines()[-200:])
-        hours = {hour for hour in began if re.fullmatch(r"\d\d:", hour)}
-        seen.figures["hours seen in one service's log"] = len(hours)
+        for hour, told in ((+1, "+3600"), (-1, "-3600")):
+            file.write_text(told)
+            eventually(
+                lambda hour=hour: hour in _hours_off(works.log("inventory")[earlier:]),
+                BACK_WITHIN,
+                f"a worker whose clock is off by {hour:+} h has carried out a job",
+            )
+            time.sleep(5)
+        off = _hours_off(works.log("inventory")[earlier:])
+        seen.figures["clocks that worked side by side"] = len(off)
         seen.wrong += [f"ended: {event}" for event in theirs.ended_by_themselves()]
     return seen
+
+
+def _hours_off(log: str) -> set[int]:
+    """Return by how many hours the clocks are off that wrote these lines within some minutes."""
+    now = time.localtime()
+    minutes = 60 * now.tm_hour + now.tm_min
+    stamps = re.findall(r"^(\d\d):(\d\d):", log, re.MULTILINE)
+    return {(round((60 * int(h) + int(m) - minutes) / 60) + 12) % 24 - 12 for h, m in stamps}
 
 
 def _note_first_job(works: Works, seen: Seen, moment: float, what: str) -> None:

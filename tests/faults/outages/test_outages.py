@@ -134,7 +134,7 @@ def test_workers_whose_clocks_differ_by_hours(works: Works) -> None:
     seen = scenarios.clocks_differ(works, library)
 
     judge(seen)
-    assert seen.figures["hours seen in one service's log"] > 1
+    assert seen.figures["clocks that worked side by side"] == len({-1, 0, +1})
 
 
 def test_an_engine_whose_clock_moves_by_an_hour(works: Works) -> None:

@@ -290,8 +290,9 @@ class Works:
         return sorted({line[0].partition(" ")[2] for line in found if line})
 
     def log(self, service: str) -> str:
-        """What the service's workers have logged."""
-        return (self.folder / "logs" / f"{service}.log").read_text(errors="replace")
+        """What the service's workers have logged; nothing if there was none yet."""
+        file = self.folder / "logs" / f"{service}.log"
+        return file.read_text(errors="replace") if file.exists() else ""
 
 
 class Quiet(Handler):
