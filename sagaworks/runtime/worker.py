@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from contextvars import copy_context
-from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
@@ -50,8 +49,6 @@ _BEAT: Final = 1.0
 
 _DEAF_AFTER: Final = 10.0
 
-_AWAY: Final = timedelta(seconds=1)
-
 _PARTING: Final = 1.0
 """Seconds that handing back may take once the time of grace is over."""
 
@@ -91,6 +88,7 @@ class Worker:
         self._lock = settings.lock.total_seconds()
         self._clock = LockClock()
         self._jobs: dict[asyncio.Task[None], HeldJob] = {}
+        self._not_begun: list[HeldJob] = []
         self._returning: set[asyncio.Task[None]] = set()
         self._background: list[asyncio.Task[None]] = []
         self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix=service.name)
@@ -200,6 +198,11 @@ class Worker:
 
     async def _drain(self) -> int:
         """Finish what has begun, within the time of grace; hand back the rest."""
+        assert self._handler is not None  # noqa: S101  set before any source runs
+        # Not sooner: while a stream is open, what is handed back comes straight back.
+        self._handler.stop()
+        for held in self._not_begun:
+            self._return(held)
         if self._jobs or self._returning:
             logger.info("finishing {} jobs", len(self._jobs))
             under_way = {*self._jobs, *self._returning}
@@ -220,14 +223,13 @@ class Worker:
         return sum(held.begun for held in left.values())
 
     def _give_back(self, job: Any) -> None:  # noqa: ANN401
-        """Hand back a job that hasn't begun, so that another worker has it soon."""
-        self._return(self._hold(job))
+        """Have a job that hasn't begun handed back, so that another worker has it soon."""
+        self._not_begun.append(self._hold(job))
 
     def _return(self, held: HeldJob) -> None:
         assert self._reports is not None  # noqa: S101  set before any source runs
         why = "the worker is stopping; retries unchanged"
-        # The pause keeps the engine from pushing it straight back.
-        sending = self._reports.fail(held, held.job.retries, why, _AWAY)
+        sending = self._reports.fail(held, held.job.retries, why)
         returning = asyncio.create_task(sending)
         self._returning.add(returning)
         returning.add_done_callback(self._returning.discard)

@@ -112,6 +112,8 @@ class Life:
         reports = Reports(commands, self._marks, partial(self._count_report, ledger))
         crew = Crew(ledger, None, self.hands.pool, _THREADS, 1, metrics)
         self._handler = Handler(crew, reports, metrics, TENANT, lambda _why: None)
+        # No time passes here: what can't be done now comes again when nothing else is left to do.
+        self._handler.stop()
 
     def deliver(self, job: SimulatedJob, done: Callable[[Life], None]) -> None:
         """Hand it a job; `done` is called when nothing more comes of it."""
