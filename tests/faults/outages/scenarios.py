@@ -166,9 +166,8 @@ def terminated(works: Works, rounds: int = 1) -> Seen:
         seen.figures["workers asked to end"] = asked
         seen.figures["seconds until the slowest had ended"] = round(slowest, 2)
     given_back = _given_back(works, began)
-    for what, event in (("offered again", "RECURRED_AFTER_BACKOFF"), ("done", "COMPLETED")):
-        waits = [_seconds_until(event, job) for job in given_back]
-        seen.figures[f"seconds until a job handed back was {what}, at most"] = max(waits, default=0)
+    waits = [_seconds_until_done(job) for job in given_back]
+    seen.figures["seconds until a job handed back was done, at most"] = max(waits, default=0)
     return seen
 
 
@@ -187,10 +186,10 @@ def _given_back(works: Works, since: float) -> list[Job]:
     return [job for job in jobs if job.had("FAILED") and job.life[0][1] >= since * 1000]
 
 
-def _seconds_until(event: str, job: Job) -> float:
-    """Return the seconds from when a job was first handed back until this came of it, or 0."""
+def _seconds_until_done(job: Job) -> float:
+    """Return the seconds from when a job was first handed back until it was completed, or 0."""
     handed = min(at for each, at, _ in job.life if each == "FAILED")
-    return max((at - handed for each, at, _ in job.life if each == event), default=0) / 1000
+    return max((at - handed for each, at, _ in job.life if each == "COMPLETED"), default=0) / 1000
 
 
 def clock_moved(works: Works) -> Seen:
