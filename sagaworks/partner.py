@@ -7,7 +7,7 @@ from contextlib import closing
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from sagaworks.errors import Halt, Refusal, Retry
 
@@ -50,7 +50,7 @@ class Partner:
             Refusal: the partner says no (422); the one it was declared with.
             Retry: it says nothing in time, or that it can't answer now. Whether it acted is
                 unknown, and the same key makes asking again harmless.
-            Halt: it doesn't understand us.
+            Halt: it doesn't understand us, or its address can't be read.
         """
         # A header holds ASCII only, and a saga's name may be written in any script.
         key = quote(saga.idempotency_key, safe="%/<>:")
@@ -71,12 +71,22 @@ class Partner:
     def _send(
         self, method: str, path: str, headers: dict[str, str], body: str | None
     ) -> tuple[int, bytes]:
-        url = urlsplit(self.url())
+        url, port = self._place()
         kind = HTTPSConnection if url.scheme == "https" else HTTPConnection
-        with closing(kind(url.hostname or "", url.port, timeout=ANSWER_WITHIN)) as connection:
+        with closing(kind(url.hostname or "", port, timeout=ANSWER_WITHIN)) as connection:
             connection.request(method, url.path.rstrip("/") + path, body, headers)
             response = connection.getresponse()
             return response.status, response.read(LONGEST_ANSWER)
+
+    def _place(self) -> tuple[SplitResult, int | None]:
+        try:
+            url = urlsplit(self.url())
+            port = url.port
+        except ValueError:
+            # What is wrong with it isn't said: it may hold a password.
+            why = f"the address of {self.name} can't be read"
+            raise Halt(f"{why}: set it as http://host:port, and restart the worker") from None
+        return url, port
 
     def _read(self, said: bytes) -> dict[str, Any]:
         try:

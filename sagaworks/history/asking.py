@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from functools import wraps
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import urllib3
@@ -14,7 +15,10 @@ from urllib3.exceptions import TimeoutError as TookTooLongError
 from sagaworks.history.port import HistoryUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+Asked = ParamSpec("Asked")
+Told = TypeVar("Told")
 
 _PATIENCE: Final = urllib3.Timeout(connect=2.0, read=5.0)
 _CONNECTIONS: Final = 8
@@ -88,7 +92,7 @@ class Server:
         self._demand_ok(answer)
         try:
             return json.loads(answer.data)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise HistoryUnavailable(f"what answers at {self.name} is no history") from None
 
     def send(self, method: str, path: str, **content: Any) -> urllib3.BaseHTTPResponse:  # noqa: ANN401
@@ -115,12 +119,48 @@ class Server:
         self._pool.clear()
 
 
+class AsksServer(Protocol):
+    """A history whose answers come from a server.
+
+    Attributes:
+        api: what that server is expected to speak.
+    """
+
+    api: str
+    _server: Server
+
+
+Asking = TypeVar("Asking", bound=AsksServer)
+
+
+def understood(
+    ask: Callable[Concatenate[Asking, Asked], Told],
+) -> Callable[Concatenate[Asking, Asked], Told]:
+    """Make a question of a history's: an answer that isn't as its API says leaves nothing known.
+
+    Raises:
+        HistoryUnavailable: says what answers, and what was expected of it.
+    """
+
+    @wraps(ask)
+    def asked(self: Asking, /, *args: Asked.args, **named: Asked.kwargs) -> Told:
+        try:
+            return ask(self, *args, **named)
+        except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            raise HistoryUnavailable(
+                f"what answers at {self._server.name} is not {self.api} as this version knows it"
+                f" ({type(error).__name__} in `{ask.__name__}`): see SAGAWORKS_HISTORY"
+            ) from None
+
+    return asked
+
+
 def _refused(answer: urllib3.BaseHTTPResponse) -> str:
     if answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return "refuses: its token or password is another one"
     try:
         why = str(json.loads(answer.data)["error"])
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         why = answer.reason or "no reason given"
     return f"answers {answer.status}: {why}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from sagaworks.history.asking import Server
+from sagaworks.history.asking import Server, understood
 from sagaworks.history.moments import millis_of
 from sagaworks.history.port import HistoryUnavailable
 from sagaworks.history.values import Element, Incident, Instance, Job
@@ -40,6 +40,8 @@ class CamundaHistory:
         url: ``http(s)://[user:password@]host[:port]``.
     """
 
+    api = "the search API /v2"
+
     def __init__(self, url: str) -> None:
         """Ask nothing yet."""
         self._server = Server(url)
@@ -48,18 +50,21 @@ class CamundaHistory:
         """See `History`."""
         return 1
 
+    @understood
     def job(self, key: JobKey) -> Job | None:
         """See `History`."""
         return next((_job(one) for one in self._search("jobs", jobKey=str(key))), None)
 
+    @understood
     def instance(self, key: SagaKey) -> Instance | None:
         """See `History`."""
         found = next(self._search("process-instances", processInstanceKey=str(key)), None)
         if found is None:
             return None
         named = self._search("variables", name=KEY_VARIABLE, scopeKey=str(key))
-        return _instance(found, next((_text(one["value"]) for one in named), None))
+        return _instance(found, next((text_of(one["value"]) for one in named), None))
 
+    @understood
     def instances(self, business_key: str) -> Sequence[Instance]:
         """See `History`."""
         named = self._search("variables", name=KEY_VARIABLE, value=json.dumps(business_key))
@@ -67,11 +72,13 @@ class CamundaHistory:
         found = [self.instance(SagaKey(int(one["processInstanceKey"]))) for one in roots]
         return sorted((one for one in found if one), key=lambda one: (one.began, one.key))
 
+    @understood
     def jobs(self, instance: SagaKey) -> Sequence[Job]:
         """See `History`."""
         found = (_job(one) for one in self._search("jobs", processInstanceKey=str(instance)))
         return sorted(found, key=lambda one: one.key)
 
+    @understood
     def elements(self, instance: SagaKey) -> Sequence[Element]:
         """See `History`."""
         found = [*self._inside(instance, str(instance))]
@@ -81,6 +88,7 @@ class CamundaHistory:
         elements = [_element(*one, order) for order, one in enumerate(found, 1)]
         return [*elements, *self._flows(instance, len(found))]
 
+    @understood
     def incidents(self, instance: SagaKey) -> Sequence[Incident]:
         """See `History`."""
         return [
@@ -95,6 +103,7 @@ class CamundaHistory:
         """See `History`."""
         return None
 
+    @understood
     def diagram(self, instance: SagaKey) -> bytes | None:
         """See `History`."""
         found = self.instance(instance)
@@ -130,6 +139,8 @@ class CamundaHistory:
             yield from items
             if len(items) < _AT_ONCE or not end:
                 return
+            if cursor.get("after") == end:
+                raise ValueError(end)  # it would go on for ever
             cursor = {"after": end}
 
 
@@ -214,10 +225,10 @@ def _incident(found: Mapping[str, Any]) -> Incident:
     )
 
 
-def _text(value: str) -> str | None:
-    """A variable's value comes as JSON; one that was cut off is nobody's key."""
+def text_of(value: str) -> str | None:
+    """Return the text that a variable's value is in JSON; one that was cut off is nobody's key."""
     try:
         read = json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return read if isinstance(read, str) else None

@@ -7,8 +7,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from sagaworks.history.asking import Server
-from sagaworks.history.camunda import flow_taken, last_of
+from sagaworks.history.asking import Server, understood
+from sagaworks.history.camunda import flow_taken, last_of, text_of
 from sagaworks.history.moments import millis_of
 from sagaworks.history.port import HistoryUnavailable
 from sagaworks.history.values import Element, Incident, Instance
@@ -34,6 +34,8 @@ class OperateHistory:
         url: ``http(s)://user:password@host[:port]``.
     """
 
+    api = "Operate's API /v1"
+
     def __init__(self, url: str) -> None:
         """Ask nothing yet."""
         parts = urlsplit(url)
@@ -48,14 +50,16 @@ class OperateHistory:
         """See `History`."""
         return None
 
+    @understood
     def instance(self, key: SagaKey) -> Instance | None:
         """See `History`."""
         found = next(self._search("process-instances", key=key), None)
         if found is None:
             return None
         named = next(self._search("variables", name=KEY_VARIABLE, scopeKey=key), None)
-        return _instance(found, json.loads(named["value"]) if named else None)
+        return _instance(found, text_of(named["value"]) if named else None)
 
+    @understood
     def instances(self, business_key: str) -> Sequence[Instance]:
         """See `History`."""
         named = self._search("variables", name=KEY_VARIABLE, value=json.dumps(business_key))
@@ -67,6 +71,7 @@ class OperateHistory:
         """See `History`."""
         return []
 
+    @understood
     def elements(self, instance: SagaKey) -> Sequence[Element]:
         """See `History`."""
         found = [*self._search("flownode-instances", processInstanceKey=instance)]
@@ -78,6 +83,7 @@ class OperateHistory:
         first = len(found) + 1
         return [*elements, *(flow_taken(instance, id_, n) for n, id_ in enumerate(flows, first))]
 
+    @understood
     def incidents(self, instance: SagaKey) -> Sequence[Incident]:
         """See `History`."""
         nodes = {
@@ -96,6 +102,7 @@ class OperateHistory:
         """See `History`."""
         return None
 
+    @understood
     def diagram(self, instance: SagaKey) -> bytes | None:
         """See `History`."""
         found = self.instance(instance)
@@ -119,6 +126,8 @@ class OperateHistory:
             yield from items
             if len(items) < _AT_ONCE or not end:
                 return
+            if after.get("searchAfter") == end:
+                raise ValueError(end)  # it would go on for ever
             after = {"searchAfter": end}
 
     def _ask(self, method: str, path: str, **content: Any) -> Any:  # noqa: ANN401  JSON
@@ -146,7 +155,7 @@ class OperateHistory:
             self._server.headers[_CSRF] = token
 
 
-def _instance(found: Mapping[str, Any], business_key: object) -> Instance:
+def _instance(found: Mapping[str, Any], business_key: str | None) -> Instance:
     parent, ended = found.get("parentKey"), found.get("endDate")
     return Instance(
         key=SagaKey(found["key"]),
@@ -155,7 +164,7 @@ def _instance(found: Mapping[str, Any], business_key: object) -> Instance:
         definition=found["processDefinitionKey"],
         last=last_of(found["state"]),
         began=millis_of(found["startDate"]),
-        business_key=business_key if isinstance(business_key, str) else None,
+        business_key=business_key,
         parent=SagaKey(parent) if parent and parent > 0 else None,
         ended=millis_of(ended) if ended else None,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64decode
 from typing import TYPE_CHECKING, Any, Final
 
-from sagaworks.history.asking import Server
+from sagaworks.history.asking import Server, understood
 from sagaworks.history.known import Known
 from sagaworks.history.port import HistoryUnavailable
 from sagaworks.history.values import Element, Incident, Instance, Job, Undoing
@@ -28,66 +28,75 @@ class HttpHistory:
         token: the one that it was started with, if it was.
     """
 
+    api = "`sagaworks history`"
+
     def __init__(self, url: str, *, token: str | None = None) -> None:
         """Ask nothing yet."""
         self._server = Server(url, {"Authorization": f"Bearer {token}"} if token else None)
 
+    @understood
     def life(self) -> int:
         """See `History`."""
         return int(self._said("life"))
 
+    @understood
     def job(self, key: JobKey) -> Job | None:
         """See `History`."""
         return self._one(Job, f"jobs/{key:d}")
 
+    @understood
     def instance(self, key: SagaKey) -> Instance | None:
         """See `History`."""
         return self._one(Instance, f"instances/{key:d}")
 
+    @understood
     def instances(self, business_key: str) -> Sequence[Instance]:
         """See `History`."""
         return self._many(Instance, "instances", business_key=business_key)
 
+    @understood
     def instances_of(self, keys: Sequence[SagaKey]) -> Mapping[SagaKey, Instance]:
         """See `AnswersMany`."""
         asked = ",".join(f"{key:d}" for key in dict.fromkeys(keys))
         found = self._many(Instance, "instances", keys=asked) if asked else []
         return {one.key: one for one in found}
 
+    @understood
     def jobs(self, instance: SagaKey) -> Sequence[Job]:
         """See `History`."""
         return self._many(Job, f"instances/{instance:d}/jobs")
 
+    @understood
     def elements(self, instance: SagaKey) -> Sequence[Element]:
         """See `History`."""
         return self._many(Element, f"instances/{instance:d}/elements")
 
+    @understood
     def incidents(self, instance: SagaKey) -> Sequence[Incident]:
         """See `History`."""
         return self._many(Incident, f"instances/{instance:d}/incidents")
 
+    @understood
     def undoings(self, instance: SagaKey) -> Sequence[Undoing]:
         """See `History`."""
         return self._many(Undoing, f"instances/{instance:d}/undoings")
 
+    @understood
     def undone_by(self, handler_instance: ElementKey) -> Undoing | None:
         """See `History`."""
         return self._one(Undoing, f"undone-by/{handler_instance:d}")
 
+    @understood
     def diagram(self, instance: SagaKey) -> bytes | None:
         """See `History`."""
         said = self._said(f"instances/{instance:d}/diagram")
         return None if said is None else b64decode(said)
 
+    @understood
     def newest(self, count: int, *, before: SagaKey | None = None) -> Sequence[Known]:
         """See `BrowsableHistory`."""
         asked = {"count": count} | ({} if before is None else {"before": before})
-        try:
-            return [Known.read(one) for one in self._said("newest", **asked)]
-        except (LookupError, TypeError):
-            raise HistoryUnavailable(
-                f"history at {self._server.name} is of another version"
-            ) from None
+        return [Known.read(one) for one in self._said("newest", **asked)]
 
     def close(self) -> None:
         """Close the connections."""
@@ -95,10 +104,10 @@ class HttpHistory:
 
     def _one(self, kind: type[Value], path: str) -> Value | None:
         said = self._said(path)
-        return None if said is None else self._read(kind, said)
+        return None if said is None else read(kind, said)
 
     def _many(self, kind: type[Value], path: str, **asked: object) -> list[Value]:
-        return [self._read(kind, one) for one in self._said(path, **asked)]
+        return [read(kind, one) for one in self._said(path, **asked)]
 
     def _said(self, path: str, **asked: object) -> Any:  # noqa: ANN401  JSON
         answer = self._server.get(f"{READ}/{path}", **asked)
@@ -106,11 +115,3 @@ class HttpHistory:
             return answer["found"]
         except (LookupError, TypeError):
             raise HistoryUnavailable(f"what answers at {self._server.name} is no history") from None
-
-    def _read(self, kind: type[Value], said: Any) -> Value:  # noqa: ANN401  JSON
-        try:
-            return read(kind, said)
-        except TypeError:
-            raise HistoryUnavailable(
-                f"history at {self._server.name} is of another version"
-            ) from None

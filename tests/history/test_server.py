@@ -3,6 +3,7 @@
 import gzip
 import http.client
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -195,6 +196,63 @@ def test_another_server_is_no_history(server: HistoryServer) -> None:
 
     with pytest.raises(HistoryUnavailable, match="is no history"):
         asking.life()
+
+
+def raw(server: HistoryServer, head: str) -> tuple[int, bytes]:
+    """Send a request's head and nothing of its body; return the status, and all until the end."""
+    host, port = server.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(f"{head}\r\nHost: {host}\r\n\r\n".encode())
+        said = b"".join(iter(lambda: connection.recv(4096), b""))
+    return int(said.split()[1]), said
+
+
+MUCH = "Content-Length: 60000000"
+
+
+@pytest.mark.parametrize(
+    "body", [MUCH, f"{MUCH}\r\nExpect: 100-continue", "Transfer-Encoding: chunked"]
+)
+def test_who_shows_no_token_is_answered_before_a_body_is_read(
+    guarded: HistoryServer, body: str
+) -> None:
+    status, said = raw(guarded, f"POST {BULK} HTTP/1.1\r\n{body}")
+
+    assert status == 401
+    assert b"Connection: close" in said
+    assert said.endswith(b'{"error": "wants the token: a bearer, or a password"}')
+
+
+def test_a_body_is_not_read_where_anybody_may_ask(guarded: HistoryServer) -> None:
+    status, said = raw(guarded, f"POST /live HTTP/1.1\r\n{MUCH}")
+
+    assert (status, b"Connection: close" in said) == (200, True)
+
+
+@pytest.mark.parametrize("length", ["99999999999", "-1"])
+def test_what_is_too_large_is_refused_before_it_is_read(
+    guarded: HistoryServer, length: str
+) -> None:
+    shown = f"Authorization: Bearer {TOKEN}"
+    status, said = raw(guarded, f"POST {BULK} HTTP/1.1\r\n{shown}\r\nContent-Length: {length}")
+
+    assert status == 413
+    assert b"Connection: close" in said
+    assert said.endswith(b'{"error": "at most 67108864 bytes"}')
+
+
+def test_who_waits_to_be_asked_for_a_body_is_asked(server: HistoryServer) -> None:
+    body = bulk([job(1, "CREATED")])
+    host, port = server.url.removeprefix("http://").split(":")
+    head = f"POST {BULK} HTTP/1.1\r\nHost: {host}\r\nExpect: 100-continue\r\n"
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode())
+        asked = connection.recv(4096)
+        connection.sendall(body)
+        answer = connection.recv(4096)
+
+    assert asked == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert answer.startswith(b"HTTP/1.1 200 ")
 
 
 def test_a_page_that_is_not_there_is_none(server: HistoryServer) -> None:

@@ -1,10 +1,11 @@
 """The contract on the adapters of Camunda's own APIs, whose servers are simulated here."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from sagaworks.history import History, HistoryUnavailable, connect
+from sagaworks.history.keeping.web import in_json
 from tests.history import simulated
 from tests.history.contract import AnswerContract, Take
 from tests.history.recorded import ORDER, element, in_partition, incident, job, process
@@ -15,6 +16,17 @@ from tests.history.simulated import ACCOUNT, Simulated, SimulatedCamunda, Simula
 def _short_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     for adapter in ("camunda", "operate"):
         monkeypatch.setattr(f"sagaworks.history.{adapter}._AT_ONCE", simulated.PAGE)
+
+
+_UNLIKE: list[object] = [
+    [],
+    "text",
+    {"items": None, "page": {}},
+    {"items": ["text"], "page": {}},
+    {"items": [{}], "page": {}},
+    {"items": [{"key": "x", "processInstanceKey": {}, "scopeKey": {}}], "page": {}},
+]
+"""What an API of another version may answer."""
 
 
 class AdapterContract(AnswerContract):
@@ -46,6 +58,39 @@ class AdapterContract(AnswerContract):
         take([element(2 + n, "ELEMENT_COMPLETED", 20 + n, f"step_{n}") for n in range(5)])
 
         assert len(history.elements(ORDER)) == 5
+
+    @pytest.mark.parametrize("otherwise", _UNLIKE)
+    def test_what_answers_otherwise_than_expected_is_one_line(
+        self, server: Simulated, history: History, otherwise: object
+    ) -> None:
+        usual = server.answer
+        server.server.answer = lambda request: (
+            usual(request) if request.path == "/api/login" else in_json(otherwise)
+        )
+        questions: list[Callable[[], object]] = [
+            lambda: history.instance(ORDER),
+            lambda: history.instances("order-42"),
+            lambda: history.elements(ORDER),
+            lambda: history.incidents(ORDER),
+            lambda: history.diagram(ORDER),
+        ]
+
+        for ask in questions:
+            with pytest.raises(HistoryUnavailable, match="what answers at http") as unlike:
+                ask()
+            assert "\n" not in str(unlike.value)
+
+    def test_a_page_that_leads_to_itself_is_no_endless_answer(
+        self, server: Simulated, history: History
+    ) -> None:
+        usual = server.answer
+        page = {"items": [{}] * simulated.PAGE, "page": {"endCursor": "x"}, "sortValues": ["x"]}
+        server.server.answer = lambda request: (
+            usual(request) if request.path == "/api/login" else in_json(page)
+        )
+
+        with pytest.raises(HistoryUnavailable, match="see SAGAWORKS_HISTORY"):
+            history.incidents(ORDER)
 
     def test_it_knows_of_one_life_and_of_no_undoing(self, history: History) -> None:
         assert history.life() == 1

@@ -14,6 +14,7 @@ from sagaworks.errors import ConfigurationError
 from sagaworks.history import HistoryUnavailable
 from sagaworks.history.keeping import tables
 from sagaworks.history.keeping.store import KeptHistory
+from sagaworks.saga import SagaKey
 from sagaworks.testing.servers import Server
 from tests.history.contract import RecordContract, Take
 from tests.history.recorded import (
@@ -123,6 +124,20 @@ class StoreContract(RecordContract):
         history.prune(before=5_000)
 
         assert history.instance(ORDER)
+
+    def test_told_to_stop_it_forgets_no_more_than_the_batch_in_hand(
+        self, history: KeptHistory, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("sagaworks.history.keeping.store._PRUNED_AT_ONCE", 1)
+        monkeypatch.setattr("sagaworks.history.keeping.partitions._FORGOTTEN_AT_ONCE", 1)
+        history.take([*_whole(10, ORDER), *_whole(20, OTHER)])
+        history.take([later(process(5, "ELEMENT_ACTIVATED", 7))])
+        asked = iter([False, True])
+
+        assert history.prune(before=5_000, is_to_stop=lambda: True) == 0
+        assert history.prune(before=5_000, is_to_stop=lambda: next(asked)) == 1
+        assert history.prune(before=5_000) == 5
+        assert history.instance(SagaKey(7))
 
     def test_what_the_exporter_has_skipped_is_counted(self, history: KeptHistory) -> None:
         partition = 1 << 51

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 _COUNTED: Final = (1 << 51) - 1
 """The part of the exporter's `sequence` that counts; above it stands the partition."""
 
+_FORGOTTEN_AT_ONCE: Final = 10_000
+"""Records in one transaction: the exporter waits for it."""
+
 
 @dataclass
 class Partition:
@@ -130,13 +133,16 @@ def marks_from(connection: Connection, partition: Partition, low: int) -> Mappin
 
 
 def forget_dead(connection: Connection, number: int, lives: Lives, before: int) -> int:
-    """Delete what only earlier lives did, before a time; return how many records that were."""
-    c, count = tables.record.c, 0
+    """Delete some of what only earlier lives did, before a time; return how many records."""
+    c = tables.record.c
     for life in range(FIRST, lives.present):
         end = lives.end_of(life)
         dead = (c.partition == number, c.position >= end, c.life == life, c.at < before)
-        count += connection.execute(delete(tables.record).where(*dead)).rowcount
-    return count
+        some = select(c.position).where(*dead).limit(_FORGOTTEN_AT_ONCE)
+        gone = delete(tables.record).where(*dead, c.position.in_(some))
+        if count := connection.execute(gone).rowcount:
+            return count
+    return 0
 
 
 def numbers(connection: Connection) -> Sequence[int]:

@@ -53,7 +53,7 @@ def run_history(settings: Settings, host: str, port: int, keep: timedelta) -> No
     logger.info("history at {}, kept in {}", server.url, history.name)
     try:
         while not stop.is_set():
-            _prune(server, keep)
+            _prune(server, keep, stop)
             stop.wait(_PRUNE_EVERY.total_seconds())
     finally:
         server.close()
@@ -61,10 +61,10 @@ def run_history(settings: Settings, host: str, port: int, keep: timedelta) -> No
         logger.info("stopped")
 
 
-def _prune(server: HistoryServer, keep: timedelta) -> None:
+def _prune(server: HistoryServer, keep: timedelta, stop: threading.Event) -> None:
     before = time.time() - keep.total_seconds()
     try:
-        count = server.history.prune(int(before * 1000))
+        count = server.history.prune(int(before * 1000), stop.is_set)
     except HistoryUnavailable as error:
         logger.warning("nothing is pruned now: {}", error)
         return

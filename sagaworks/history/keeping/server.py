@@ -63,7 +63,7 @@ class HistoryServer:
             why = f"--listen {host} is where others can connect"
             raise ConfigurationError(f"{why}: set SAGAWORKS_TOKEN, or use 127.0.0.1")
         try:
-            self._server = WebServer(host, port, self._answer)
+            self._server = WebServer(host, port, self._answer, self._at_once)
         except OSError as error:
             place = f"history can't listen on {host} port {port}"
             remedy = "name a free port by --listen, or stop what is there"
@@ -74,14 +74,16 @@ class HistoryServer:
         """Listen no more; a bulk that is being taken is finished."""
         self._server.close()
 
-    def _answer(self, request: Request) -> Answer:
+    def _at_once(self, request: Request) -> Answer | None:
+        """Answer what anybody may ask, and who may not ask more, before a body is read."""
         match request.path:
             case "/live":
                 return in_json({"live": True, "reasons": []})
             case "/ready":
                 return self._ready()
-        if refusal := self._refusal(request):
-            return refusal
+        return self._refusal(request)
+
+    def _answer(self, request: Request) -> Answer:
         if request.path.startswith(f"{READ}/"):
             return self._read(request)
         if request.path == "/metrics":

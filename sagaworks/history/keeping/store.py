@@ -123,11 +123,12 @@ class KeptHistory:
             raise HistoryUnavailable(f"{self.name}: {reason_of(error)}") from None
         return done
 
-    def prune(self, before: int) -> int:
+    def prune(self, before: int, is_to_stop: Callable[[], bool] = lambda: False) -> int:
         """Forget what ended before a time of the engine's; what runs is kept, however old.
 
         Args:
             before: in the engine's milliseconds.
+            is_to_stop: asked between two batches; what is left then is forgotten another time.
 
         Returns:
             How many records that were.
@@ -136,11 +137,12 @@ class KeptHistory:
             HistoryUnavailable: the database can't do it now.
         """
         count = 0
-        while True:
+        while not is_to_stop():
             gone = self._written(lambda connection: _prune(connection, before))
             if gone == 0:
-                return count
+                break
             count += gone
+        return count
 
     def progress(self) -> Sequence[Progress]:
         """Return how far each partition has come."""
@@ -321,16 +323,16 @@ def _present(connection: Connection, *wanted: ColumnElement[bool]) -> Iterator[R
 
 
 def _prune(connection: Connection, before: int) -> int:
-    """Forget what earlier lives left, then some of what ended; the first makes way for the second.
+    """Forget some of what earlier lives left, or of what ended where nothing of that is left.
 
     An end of an earlier life, of a key that is another saga's by now, is gone with the first.
     """
-    lives, count = partitions.lives_of(connection), 0
+    lives = partitions.lives_of(connection)
     for number in partitions.numbers(connection):
-        count += partitions.forget_dead(connection, number, lives[number], before)
+        if count := partitions.forget_dead(connection, number, lives[number], before):
+            return count
     ended = select(_c.instance).where(_c.ends.is_not(None), _c.at < before).limit(_PRUNED_AT_ONCE)
     keys = connection.execute(ended).scalars().all()
-    if keys:
-        gone = delete(tables.record).where(_c.instance.in_(keys))
-        count += connection.execute(gone).rowcount
-    return count
+    if not keys:
+        return 0
+    return connection.execute(delete(tables.record).where(_c.instance.in_(keys))).rowcount

@@ -1,4 +1,7 @@
-"""A small HTTP server: it keeps connections, not too many; a request is whole in memory."""
+"""A small HTTP server: it keeps connections, not too many; a request is whole in memory.
+
+Whether a body is read at all is decided by what comes before it.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import zlib
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from loguru import logger
 
@@ -34,7 +37,7 @@ _JSON: Final = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request, its body whole and unpacked.
+    """A request, its body whole and unpacked; empty where that isn't read yet.
 
     Attributes:
         path: without the query.
@@ -67,6 +70,9 @@ def refuse(status: HTTPStatus, why: str) -> Answer:
     return in_json({"error": why}, status)
 
 
+Answered = TypeVar("Answered", Answer, Answer | None)
+
+
 class WebServer(socketserver.ThreadingTCPServer):
     """Serves in threads of its own, from the start until `close`.
 
@@ -74,6 +80,8 @@ class WebServer(socketserver.ThreadingTCPServer):
         host: a name or an address.
         port: 0 for a free one.
         answer: called on the connection's thread.
+        at_once: called with each request before its body is read; what it returns is the answer,
+            and the body is never read.
 
     Raises:
         OSError: it can't listen there.
@@ -84,9 +92,16 @@ class WebServer(socketserver.ThreadingTCPServer):
     block_on_close = False
     request_queue_size = 64
 
-    def __init__(self, host: str, port: int, answer: Callable[[Request], Answer]) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        answer: Callable[[Request], Answer],
+        at_once: Callable[[Request], Answer | None] = lambda _: None,
+    ) -> None:
         """Listen, and serve."""
         self.answer = answer
+        self.at_once = at_once
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._room = threading.BoundedSemaphore(_CONNECTIONS)
         self._open: set[object] = set()
@@ -145,6 +160,11 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def serve(self) -> None:
+        if (answer := self._by(self.server.at_once, b"")) is not None:
+            # What comes of a body would be read as the next request.
+            self.close_connection |= answer.status >= HTTPStatus.BAD_REQUEST or self._has_body()
+            self._send(answer)
+            return
         try:
             body = self._body()
         except _TooLargeError:
@@ -154,10 +174,14 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             answer = refuse(HTTPStatus.BAD_REQUEST, "the body can't be read")
         else:
-            answer = self._answer(body)
+            answer = self._by(self.server.answer, body)
         self._send(answer)
 
     do_GET = do_HEAD = do_POST = do_PUT = serve  # noqa: N815  the names are http.server's
+
+    def handle_expect_100(self) -> bool:
+        """Ask for no body before it is wanted."""
+        return True
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         del explain
@@ -168,11 +192,10 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Log nothing: a path may hold a saga's key."""
 
-    def _answer(self, body: bytes) -> Answer:
+    def _by(self, answer: Callable[[Request], Answered], body: bytes) -> Answered | Answer:
         path, _, query = self.path.partition("?")
         try:
-            request = Request(self.command, path, query, self.headers, body)
-            return self.server.answer(request)
+            return answer(Request(self.command, path, query, self.headers, body))
         except Exception as error:  # noqa: BLE001  whatever it is, the client must not see it
             logger.opt(exception=error).error("history: a request failed")
             return refuse(HTTPStatus.INTERNAL_SERVER_ERROR, "failed; history's log says why")
@@ -195,13 +218,20 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(answer.body)
 
+    def _has_body(self) -> bool:
+        return self._is_chunked() or self.headers.get("Content-Length", "0") != "0"
+
+    def _is_chunked(self) -> bool:
+        return self.headers.get("Transfer-Encoding", "").lower() == "chunked"
+
     def _body(self) -> bytes:
-        if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
-            body = b"".join(self._chunks())
-        else:
-            length = int(self.headers.get("Content-Length") or 0)
-            _refuse_more(length)
-            body = self.rfile.read(length)
+        length = int(self.headers.get("Content-Length") or 0)
+        _refuse_more(length)
+        if self.headers.get("Expect", "").lower() == "100-continue":
+            self.send_response_only(HTTPStatus.CONTINUE)
+            self.end_headers()
+            self.wfile.flush()
+        body = b"".join(self._chunks()) if self._is_chunked() else self.rfile.read(length)
         return _unzip(body) if self.headers.get("Content-Encoding") == "gzip" else body
 
     def _chunks(self) -> Iterator[bytes]:
