@@ -27,7 +27,8 @@ DRAIN: Final = 10.0
 """Seconds that sagas under way have to end after the load; else they are left behind."""
 
 QUIET_BELOW: Final = 0.15
-"""Of one processor: an engine that uses less has nothing left to do of the last subject's."""
+"""Of one processor: an engine that uses less, its history included, has nothing left to do of the
+last subject's."""
 
 QUIET_WITHIN: Final = 10.0
 
@@ -223,7 +224,7 @@ class Measuring:
             first = meter.read()
             await asyncio.sleep(0.5)
             spent = between(first, meter.read())
-            used = spent.cpu["engine"] / spent.seconds
+            used = (spent.cpu["engine"] + spent.cpu["history"]) / spent.seconds
 
     def _with_books(self, rows: list[Row]) -> list[Row]:
         if self.subject.kind == "no-op":
@@ -248,6 +249,7 @@ class Measuring:
     def _meter(self, workers: list[int]) -> Meter:
         parts = {
             "engine": [self.stage.engine_pid()],
+            "history": [self.stage.history_pid()],
             "worker": workers,
             "database": [self.stage.database_pid()],
         }

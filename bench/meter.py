@@ -1,4 +1,4 @@
-"""CPU time and memory of engine, workers and database apart, from /proc (Linux)."""
+"""CPU time and memory of engine, workers, database and history apart, from /proc (Linux)."""
 
 import os
 import time
@@ -77,7 +77,7 @@ def cpu_seconds(pid: int) -> float:
         # After the name, which may have blanks in it: utime, stime and both of ended children.
         fields = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
         own = sum(map(int, fields[11:15])) / TICKS
-        return own + sum(map(cpu_seconds, _children(pid)))
+        return own + sum(map(cpu_seconds, children_of(pid)))
     return 0.0
 
 
@@ -89,7 +89,8 @@ def resident_mb(pid: int) -> float:
     return 0.0
 
 
-def _children(pid: int) -> Iterator[int]:
+def children_of(pid: int) -> Iterator[int]:
+    """Give the living processes that a process has started."""
     for thread in (PROC / str(pid) / "task").iterdir():
         with suppress(FileNotFoundError, ProcessLookupError):
             yield from map(int, (thread / "children").read_text().split())

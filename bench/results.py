@@ -47,9 +47,10 @@ class Results:
     def measured(self, subject: str, load: Load, figure: str) -> dict[int, float]:
         """Return one figure by round; rounds that haven't got it are left out."""
         return {
-            row.round: float(getattr(row, figure))
+            row.round: float(value)
             for row in self.rows
             if (row.subject, row.load) == (subject, load)
+            and (value := getattr(row, figure)) is not None
         }
 
     def save(self, file: Path) -> None:

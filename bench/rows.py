@@ -14,6 +14,7 @@ class Row:
         p50_ms, p99_ms: from when a saga was due to its end.
         unended: sagas that hadn't ended when the load was over and its time to drain too.
         worker_ms: of the three services' processes together.
+        history_ms: of the history beside the engine; None where there was none.
         starter_ms: of the process that starts the sagas, which is the benchmark's.
         worker_mb: resident memory of the largest of the three.
         workers_mb: of the three together.
@@ -40,6 +41,7 @@ class Row:
     workers_mb: float
     refused_starts: int
     others_percent: float
+    history_ms: float | None = None
     missing: int | None = None
     doubled: int | None = None
 

@@ -1,4 +1,4 @@
-"""What every subject works with: one engine, one database server, one folder."""
+"""What every subject works with: one engine with its history, one database server, one folder."""
 
 import os
 import platform
@@ -12,6 +12,7 @@ from rich.console import Console
 
 from bench.databases import Databases
 from bench.errors import BenchError
+from bench.meter import children_of
 from bench.subjects.listed import Subject
 from demo.processes import Child, Children
 from sagaworks import engine
@@ -49,7 +50,7 @@ class Stage:
         self.children = Children(folder, self.environ, PROJECT)
 
     def start(self) -> None:
-        """Start the engine, make the databases.
+        """Start the engine and its history, make the databases.
 
         Raises:
             SagaworksError: something doesn't start; says what and where its log is.
@@ -57,7 +58,7 @@ class Stage:
         began = time.monotonic()
         with download_bar() as progress:
             self.engine = engine.up(
-                self.settings, progress=progress, on_note=self._note, attached=True
+                self.settings, progress=progress, on_note=self._note, attached=True, history=True
             )
         self.environ["ZEEBE_ADDRESS"] = self.engine.address
         self.databases.create()
@@ -85,6 +86,8 @@ class Stage:
         for role in self.databases.names:
             name = f"{role}_{tag}"
             given = {f"{name.upper()}_DATABASE_URL": self.databases.url(role), **subject.environ}
+            if subject.has_history:
+                given["SAGAWORKS_HISTORY"] = self._started().history or ""
             self.children.environ = self.environ
             self.children.start(name, "-m", "bench.subjects", subject.name, role, name, **given)
         return [child.process.pid for child in self.children.children]
@@ -121,9 +124,15 @@ class Stage:
 
     def engine_pid(self) -> int:
         """The process of the engine's Java."""
-        if self.engine is None or self.engine.pid is None:
-            raise BenchError("the engine isn't a process of this machine's: unset ZEEBE_ADDRESS")
-        return self.engine.pid
+        return self._started().pid or 0
+
+    def history_pid(self) -> int:
+        """The process of the history beside the engine, which is kept up by the same supervisor."""
+        found = self._started()
+        beside = {*children_of(found.supervisor_pid or 0)} - {found.pid}
+        if not beside:
+            raise BenchError(f"history has ended; its log is in {self.folder / 'engine'}")
+        return min(beside)
 
     def about(self) -> dict[str, object]:
         """The machine and the versions: what a figure depends on."""
@@ -140,6 +149,11 @@ class Stage:
             "packages": {name: version(name) for name in packages},
             "postgresql": self.databases.about(),
         }
+
+    def _started(self) -> engine.Engine:
+        if self.engine is None or self.engine.pid is None:
+            raise BenchError("the engine isn't a process of this machine's: unset ZEEBE_ADDRESS")
+        return self.engine
 
     def _note(self, note: str) -> None:
         self.console.print(f"  {note}", highlight=False, markup=False, soft_wrap=True)

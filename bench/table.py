@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.claims import Verdict, judge
-from bench.intervals import Median, median_of
+from bench.intervals import median_of
 from bench.subjects.listed import BY_NAME, SUBJECTS
 
 if TYPE_CHECKING:
@@ -29,10 +29,14 @@ FIGURES: Final = {
     "engine_ms": "engine ms",
     "worker_ms": "workers ms",
     "database_ms": "db ms",
+    "history_ms": "history ms",
     "worker_mb": "MB",
     "unended": "left",
 }
 """What a row shows, with its heading; ms without p are CPU time a saga."""
+
+UNSEEN: Final = ""
+"""What stands where nothing was measured."""
 
 
 @dataclass(frozen=True)
@@ -51,18 +55,25 @@ def sheets(results: Results) -> list[Sheet]:
 
 def sheet_of(results: Results, load: Load) -> Sheet:
     """Return what was measured under one load."""
-    rows = []
-    for subject in SUBJECTS:
-        figures = [results.measured(subject.name, load, figure).values() for figure in FIGURES]
-        if all(figures):
-            rows.append([subject.name, *(_cell(median_of([*values])) for values in figures)])
+    seen = {name: _of_subjects(results, load, name) for name in FIGURES}
+    # An older run has no history beside its engine.
+    columns = [name for name in FIGURES if any(seen[name].values())]
+    rows = [
+        [subject.name, *(_cell(seen[name][subject.name]) for name in columns)]
+        for subject in SUBJECTS
+        if any(seen[name][subject.name] for name in columns)
+    ]
     title = TITLES[load].format(**results.settings)
-    return Sheet(title, ["", *FIGURES.values()], rows)
+    return Sheet(title, ["", *(FIGURES[name] for name in columns)], rows)
+
+
+def _of_subjects(results: Results, load: Load, name: str) -> dict[str, list[float]]:
+    return {one.name: [*results.measured(one.name, load, name).values()] for one in SUBJECTS}
 
 
 def verdicts(results: Results) -> Sheet:
     """Return what was promised and what was seen."""
-    headings = ["promised", "at", "seen: median", "interval", "verdict"]
+    headings = ["promised", "at", "seen: median", "interval", "a bare step", "verdict"]
     return Sheet("What was promised", headings, [_of_verdict(one) for one in judge(results)])
 
 
@@ -100,10 +111,11 @@ def _of_verdict(verdict: Verdict) -> list[str]:
     unit = "" if claim.unit == "x" else f" {claim.unit}"
     bound = "≥" if claim.at_least else "≤"
     target = f"{bound} {number(claim.target)}{unit}"
+    bare = f"{number(verdict.bare.value)}{unit}" if verdict.bare else UNSEEN
     if seen is None:
-        return [claim.text, target, "", "", verdict.word]
-    interval = f"{number(seen.low)} to {number(seen.high)}" if seen.count > 1 else ""
-    return [claim.text, target, f"{number(seen.value)}{unit}", interval, _word(verdict)]
+        return [claim.text, target, UNSEEN, UNSEEN, bare, verdict.word]
+    interval = f"{number(seen.low)} to {number(seen.high)}" if seen.count > 1 else UNSEEN
+    return [claim.text, target, f"{number(seen.value)}{unit}", interval, bare, _word(verdict)]
 
 
 def _word(verdict: Verdict) -> str:
@@ -112,7 +124,10 @@ def _word(verdict: Verdict) -> str:
     return verdict.word
 
 
-def _cell(seen: Median) -> str:
+def _cell(values: list[float]) -> str:
+    if not values:
+        return UNSEEN
+    seen = median_of(values)
     if seen.count == 1:
         return number(seen.value)
     return f"{number(seen.value)} ({number(seen.low)}-{number(seen.high)})"

@@ -26,6 +26,12 @@ def main(subject: Subject, role: str, name: str) -> int:
 
         no_op.run(role, name, address)
         return 0
+    database = os.environ[f"{name.upper()}_DATABASE_URL"]
+    if subject.kind == "bare":
+        from bench.subjects import bare_step  # noqa: PLC0415
+
+        bare_step.run(role, name, address, database)
+        return 0
     from bench.subjects import plain_pyzeebe as plain  # noqa: PLC0415
 
     tunings = {
@@ -33,7 +39,6 @@ def main(subject: Subject, role: str, name: str) -> int:
         "pyzeebe-polling": plain.Tuning(plain.TUNED, threads=plain.THREADS),
         "pyzeebe-tuned": plain.Tuning(plain.TUNED, stream=True, threads=plain.THREADS),
     }
-    database = os.environ[f"{name.upper()}_DATABASE_URL"]
     plain.run(role, name, address, database, tunings[subject.name])
     return 0
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 Load = Literal["open", "saturated"]
-Kind = Literal["sagaworks", "pyzeebe", "no-op"]
+Kind = Literal["sagaworks", "pyzeebe", "bare", "no-op"]
 
 BOTH: Final[tuple[Load, ...]] = ("open", "saturated")
 
@@ -20,6 +20,7 @@ class Subject:
         environ: further settings of its processes.
         longer: seconds that it needs more than others until a saturated load is steady.
         drains: its sagas end soon after the load; what doesn't is left behind.
+        has_history: its workers are told where the engine's history is.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Subject:
     environ: Mapping[str, str] = field(default_factory=dict)
     longer: float = 0.0
     drains: bool = True
+    has_history: bool = False
 
 
 SUBJECTS: Final = (
@@ -49,21 +51,34 @@ SUBJECTS: Final = (
     Subject(
         "sagaworks",
         "sagaworks",
-        "Sagaworks with its ledger, each job in a transaction of its own",
+        "Sagaworks as installed: under backlog jobs of one step share a transaction",
+    ),
+    Subject(
+        "sagaworks-ungrouped",
+        "sagaworks",
+        "Sagaworks, each job in a transaction of its own",
+        loads=("saturated",),
         environ={"SAGAWORKS_GROUP": "0"},
     ),
     Subject(
-        "sagaworks-grouped",
+        "sagaworks-with-history",
         "sagaworks",
-        "Sagaworks as installed: under backlog jobs of one step share a transaction",
+        "Sagaworks with its reconciler at work: it has the engine's history to ask",
         loads=("saturated",),
+        has_history=True,
     ),
     Subject(
         "sagaworks-without-ledger",
         "sagaworks",
         "for the bench only: Sagaworks' runtime, the ledger left out",
         loads=("saturated",),
-        environ={"BENCH_LEDGER": "none", "SAGAWORKS_GROUP": "0"},
+        environ={"BENCH_LEDGER": "none"},
+    ),
+    Subject(
+        "bare-step",
+        "bare",
+        "the least that a step costs in Python: the no-op with each step's own transaction",
+        loads=("saturated",),
     ),
     Subject(
         "no-op",

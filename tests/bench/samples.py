@@ -29,7 +29,7 @@ def made_up(rounds: int = 3, **of_subjects: Mapping[str, Sequence[float]]) -> Re
 def row(number: int, subject: str, load: str, **figures: float) -> Row:
     """Return a row whose figures are 1, except those given."""
     names = ("seconds", "per_second", "p50_ms", "p99_ms", "engine_ms", "worker_ms", "database_ms")
-    more = ("starter_ms", "worker_mb", "workers_mb", "others_percent")
+    more = ("starter_ms", "history_ms", "worker_mb", "workers_mb", "others_percent")
     ones = dict.fromkeys((*names, *more), 1.0)
     return Row(
         round=number,

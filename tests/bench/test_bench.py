@@ -10,7 +10,7 @@ import pytest
 from bench.results import Results
 from bench.subjects.listed import SUBJECTS
 
-PARTS = ("engine_ms", "worker_ms", "database_ms", "starter_ms")
+PARTS = ("engine_ms", "worker_ms", "database_ms", "history_ms", "starter_ms")
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(400)]
 

@@ -2,6 +2,7 @@
 
 from bench.claims import CLAIMS, Claim, Verdict, judge, ratio
 from bench.intervals import Median
+from bench.subjects.listed import BY_NAME
 from tests.bench.samples import made_up, row
 
 OVER_DEFAULTS = ratio("sagaworks", "pyzeebe-defaults", "saturated", "per_second")
@@ -65,3 +66,23 @@ def test_nothing_is_judged_that_wasnt_measured() -> None:
     results.rows = [row(1, "no-op", "saturated")]
 
     assert {seen.word for seen in judge(results)} == {"not measured"}
+
+
+def test_what_a_bare_step_reaches_stands_beside_a_promise() -> None:
+    results = made_up(
+        3,
+        sagaworks={"per_second": [80, 90, 85]},
+        bare_step={"per_second": [100, 120, 110]},
+        no_op={"per_second": [160, 160, 160]},
+    )
+
+    seen = next(one for one in judge(results) if "as installed" in one.claim.text)
+
+    assert seen.seen
+    assert seen.bare
+    assert (seen.seen.value, seen.bare.value) == (85 / 160, 110 / 160)
+
+
+def test_what_is_judged_is_what_is_installed() -> None:
+    assert not BY_NAME["sagaworks"].environ
+    assert set(BY_NAME["sagaworks"].loads) == {"open", "saturated"}

@@ -1,6 +1,7 @@
 """Results are kept whole: written after each round, read again as they were."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,17 @@ def test_the_tables_fit_a_terminal() -> None:
 
     assert "sagaworks-without-ledger" in captured.get()
     assert "PASS" in captured.get()
+
+
+def test_a_run_from_before_there_was_a_history_shows_none() -> None:
+    results = made_up(2, no_op={"per_second": [90, 88]})
+    results.rows = [replace(row, history_ms=None) for row in results.rows]
+
+    sheet = table.sheet_of(results, "saturated")
+
+    assert "history ms" in table.sheet_of(made_up(2), "saturated").headings
+    assert "history ms" not in sheet.headings
+    assert {len(row) for row in sheet.rows} == {len(sheet.headings)}
 
 
 def test_the_same_results_give_the_same_picture(tmp_path: Path) -> None:
