@@ -36,6 +36,8 @@ class What(StrEnum):
     """The engine has seen this service do a step, and its ledger doesn't know the saga."""
     TWICE = "twice"
     """Two process instances with one business key are running."""
+    OVERLOOKED = "overlooked"
+    """The engine was to offer a job again, has written on since, and hasn't offered it."""
     DAMAGED = "damaged"
     """A row of the saga can't be read."""
 
@@ -54,6 +56,8 @@ _NEXT: Final[Mapping[What, str]] = {
     What.OPEN_INTENT: "its worker makes the same call again; `sagaworks trail {key}` shows the job",
     What.NO_LEDGER: "the database is another's, or rows were lost: see {service}'s database URL",
     What.TWICE: "cancel the one that is a mistake, in Operate; `sagaworks trail {key}` shows both",
+    What.OVERLOOKED: "start the broker again: then it offers the job; `sagaworks trail {key}` shows"
+    " the saga",
     What.DAMAGED: "restore the row, or upgrade; until then nothing of the saga is settled",
 }
 

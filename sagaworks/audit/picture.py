@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, cast
@@ -11,10 +12,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from sagaworks.audit.books import Books
 from sagaworks.audit.difference import printable
+from sagaworks.audit.overlooked import overlooked, untold
 from sagaworks.audit.strangers import Strangers
 from sagaworks.errors import ConfigurationError, SagaworksError
 from sagaworks.history import connect
-from sagaworks.history.port import HistoryUnavailable
+from sagaworks.history.port import HistoryUnavailable, TellsWhatIsDue
 from sagaworks.ledger.faults import reason_of
 from sagaworks.ledger.store import Store
 
@@ -122,6 +124,7 @@ def look(history: History, opened: Sequence[Books], picture: Picture, scope: Sco
     """
     asked = [books for books in opened if _look_at(books, picture)]
     picture.asked = [books.service.name for books in asked]
+    _look_for_overlooked(history, picture)
     if not hasattr(history, "newest"):
         why = "this history answers about one saga at a time"
         picture.notes.append(f"sagas that no ledger knows weren't looked for: {why}")
@@ -134,6 +137,22 @@ def look(history: History, opened: Sequence[Books], picture: Picture, scope: Sco
     if 0 < strangers.seen == scope.newest:
         what = f"of history's process instances only the newest {scope.newest} were looked for"
         picture.notes.append(f"{what} in the ledgers: --newest says how many")
+
+
+def _look_for_overlooked(history: History, picture: Picture) -> None:
+    not_looked_for = "jobs that the engine has overlooked weren't looked for"
+    if not isinstance(history, TellsWhatIsDue):
+        picture.notes.append(f"{not_looked_for}: this history doesn't tell when a job is due")
+        return
+    try:
+        due = history.due_jobs()
+    except HistoryUnavailable as error:
+        picture.notes.append(f"{not_looked_for}: {error}")
+        return
+    picture.differences += overlooked(history, due)
+    if late := untold(due, time.time()):
+        what = "the engine has told of too little since to say that it has overlooked them"
+        picture.notes.append(f"jobs due to be offered again: {late}; {what}")
 
 
 def _look_at(books: Books, picture: Picture) -> bool:

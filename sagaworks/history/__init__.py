@@ -3,12 +3,13 @@
 from sagaworks.history.connect import connect
 from sagaworks.history.known import BrowsableHistory, Known, each_known
 from sagaworks.history.memory import MemoryHistory
-from sagaworks.history.port import History, HistoryUnavailable
+from sagaworks.history.port import History, HistoryUnavailable, TellsWhatIsDue
 from sagaworks.history.remote import HttpHistory
-from sagaworks.history.values import Element, Incident, Instance, Job, Undoing
+from sagaworks.history.values import DueJob, Element, Incident, Instance, Job, Undoing
 
 __all__ = [
     "BrowsableHistory",
+    "DueJob",
     "Element",
     "History",
     "HistoryUnavailable",
@@ -18,6 +19,7 @@ __all__ = [
     "Job",
     "Known",
     "MemoryHistory",
+    "TellsWhatIsDue",
     "Undoing",
     "connect",
     "each_known",

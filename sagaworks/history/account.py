@@ -35,7 +35,8 @@ class Account:
         """Add one record of those that `records.kept` keeps."""
         match record["valueType"]:
             case "JOB":
-                self.jobs[record["key"]] = records.read_job(record)
+                before = self.jobs.get(record["key"])
+                self.jobs[record["key"]] = records.read_job(record, before)
             case "PROCESS_INSTANCE":
                 self._add_element(record)
             case "VARIABLE":

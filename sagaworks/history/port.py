@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from sagaworks.errors import SagaworksError
-from sagaworks.history.values import Element, Incident, Instance, Job, Undoing
+from sagaworks.history.values import DueJob, Element, Incident, Instance, Job, Undoing
 from sagaworks.saga import ElementKey, JobKey, SagaKey
 
 
@@ -18,6 +18,14 @@ class AnswersMany(Protocol):
 
     def instances_of(self, keys: Sequence[SagaKey]) -> Mapping[SagaKey, Instance]:
         """Return those of the process instances that are known, by their keys."""
+
+
+@runtime_checkable
+class TellsWhatIsDue(Protocol):
+    """What some histories can beside: tell which jobs come again by themselves, and when."""
+
+    def due_jobs(self) -> Sequence[DueJob]:
+        """Return jobs whose last record says so, 1000 at most, by their keys."""
 
 
 class History(Protocol):

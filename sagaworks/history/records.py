@@ -78,8 +78,13 @@ _OF_AN_ELEMENT: Final = (
     "flowScopeKey",
 )
 
-# On the way to an end that is told too; and a lock that was extended, which ends nothing.
-_PASSING: Final = frozenset({"ELEMENT_COMPLETING", "ELEMENT_TERMINATING", "TIMEOUT_UPDATED"})
+EXTENDED: Final = "TIMEOUT_UPDATED"
+"""What is said of a job whose lock was extended, which ends nothing."""
+
+_OF_A_LOCK: Final = (*_FIELDS["JOB"], "deadline")
+
+# On the way to an end that is told too.
+_PASSING: Final = frozenset({"ELEMENT_COMPLETING", "ELEMENT_TERMINATING"})
 
 
 def kept(record: Record) -> Record | None:
@@ -93,15 +98,19 @@ def kept(record: Record) -> Record | None:
         return None
     if value.get("bpmnElementType", "PROCESS") != "PROCESS":
         fields = _OF_AN_ELEMENT
+    elif record["intent"] == EXTENDED:
+        fields = _OF_A_LOCK
     slim = {name: value[name] for name in fields if value.get(name) not in _NOTHING}
     if len(slim.get("errorMessage", "")) > LONGEST_MESSAGE:
         slim["errorMessage"] = slim["errorMessage"][:LONGEST_MESSAGE]
     return {**{name: record[name] for name in _ENVELOPE}, "value": slim}
 
 
-def read_job(record: Record) -> Job:
-    """Read a record of type ``JOB``."""
+def read_job(record: Record, before: Job | None = None) -> Job:
+    """Read a record of type ``JOB``; `before` is the same one as known so far."""
     value = record["value"]
+    if record["intent"] == EXTENDED and before:
+        return replace(before, locked=value.get("deadline"))
     backs_off = record["intent"] == "FAILED" and value.get("retryBackoff", 0) > 0
     return Job(
         key=JobKey(record["key"]),

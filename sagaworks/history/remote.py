@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sagaworks.history.asking import Server, understood
 from sagaworks.history.known import Known
 from sagaworks.history.port import HistoryUnavailable
-from sagaworks.history.values import Element, Incident, Instance, Job, Undoing
+from sagaworks.history.values import DueJob, Element, Incident, Instance, Job, Undoing
 from sagaworks.history.wire import Value, read
 
 if TYPE_CHECKING:
@@ -97,6 +97,12 @@ class HttpHistory:
         """See `BrowsableHistory`."""
         asked = {"count": count} | ({} if before is None else {"before": before})
         return [Known.read(one) for one in self._said("newest", **asked)]
+
+    @understood
+    def due_jobs(self) -> Sequence[DueJob]:
+        """See `TellsWhatIsDue`."""
+        said = self._said("due-jobs")
+        return [DueJob(read(Job, one["job"]), one["due"], one["since"]) for one in said]
 
     def close(self) -> None:
         """Close the connections."""

@@ -39,6 +39,7 @@ class Job:
     Attributes:
         last: ``CREATED``, ``COMPLETED``, ``CANCELED``, ``ERROR_THROWN``, ``FAILED``, ``TIMED_OUT``…
         recurs: when a job that failed with a back-off comes again, in the engine's milliseconds.
+        locked: until when somebody has it, where its lock was extended; else nobody tells.
         at: when the last record was written, in the engine's milliseconds.
     """
 
@@ -53,6 +54,22 @@ class Job:
     error_code: str = ""
     error_message: str = ""
     recurs: int | None = None
+    locked: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DueJob:
+    """A job that comes again by itself: when its back-off, or its extended lock, is over.
+
+    Attributes:
+        due: when that is, in the engine's milliseconds.
+        since: for how long history has seen the engine write after that, in milliseconds; 0 if it
+            hasn't. It's the engine's time and not ours: what hasn't come yet was never late.
+    """
+
+    job: Job
+    due: int
+    since: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 import pytest
 from sqlalchemy import select
 
+from sagaworks.audit import Picture, Scope, look
 from sagaworks.cli import main
+from sagaworks.history import MemoryHistory
 from sagaworks.history.keeping.server import HistoryServer
 from sagaworks.history.keeping.store import KeptHistory
 from sagaworks.ledger import statements
@@ -19,7 +21,7 @@ from sagaworks.ledger.store import Store
 from sagaworks.ledger.tables import audit, ledger
 from sagaworks.project import Project
 from sagaworks.testing.databases import make_tables
-from tests.history.recorded import ORDER, deployed, job, process, variable
+from tests.history.recorded import ORDER, deployed, job, later, process, variable
 from tests.stores.recorded import PLAIN
 from tests.stores.world import delivery_to
 
@@ -290,3 +292,53 @@ def test_a_saga_that_no_ledger_knows_is_told(store: Store, history: KeptHistory,
 
     assert said.code == 3
     assert "stock order-lost keep: no ledger: the engine counts job 12" in said.out
+
+
+def failed_with_a_back_off(at: int) -> dict[str, Any]:
+    more = {"retryBackoff": 500, "recurringTime": 1500 + at}
+    return job(at, "FAILED", 12, type="stock.keep", elementId="keep", **more)
+
+
+def settled(store: Store, history: KeptHistory) -> None:
+    """Nothing else is the matter."""
+    history.take([of_the_job("COMPLETED")])
+    with store.writing() as connection:
+        statements.mark_counted(connection, [1])
+
+
+def test_a_job_that_the_engine_has_overlooked_is_told_with_how_to_free_it(
+    store: Store, history: KeptHistory, run: Run
+) -> None:
+    settled(store, history)
+    history.take([failed_with_a_back_off(5)])
+    history.take([later(job(at, "CREATED", 20 + at), 30_000 * at) for at in (6, 7, 9)])
+
+    said = run()
+
+    assert said.code == 3
+    what = "job 12 wasn't offered again in the 90 s after its back-off was over"
+    assert f"stock {KEY} keep: overlooked: {what}" in said.out
+    assert "next: start the broker again: then it offers the job" in said.out
+
+
+def test_a_job_is_not_overlooked_as_long_as_the_engine_may_be_late(
+    store: Store, history: KeptHistory, run: Run
+) -> None:
+    """Its own records say how late it is, not this machine's clock."""
+    settled(store, history)
+    history.take([failed_with_a_back_off(5)])
+    history.take([later(job(at, "CREATED", 20 + at), 25_000 * at) for at in (6, 7, 8)])
+
+    said = run()
+
+    assert (said.code, "overlooked:" in said.out) == (0, False)
+    assert "note: jobs due to be offered again: 1; the engine has told of too little" in said.out
+
+
+def test_a_history_that_does_not_know_what_is_due_says_so() -> None:
+    picture = Picture()
+
+    look(MemoryHistory(), [], picture, Scope())
+
+    [note] = [note for note in picture.notes if "overlooked" in note]
+    assert note.endswith("weren't looked for: this history doesn't tell when a job is due")

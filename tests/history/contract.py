@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterable
 
-from sagaworks.history import BrowsableHistory, History, Known
+import pytest
+
+from sagaworks.history import BrowsableHistory, History, Known, TellsWhatIsDue
 from sagaworks.history.port import instances_of
 from sagaworks.saga import SagaKey
 from tests.history.recorded import (
@@ -177,12 +179,12 @@ class RecordContract(AnswerContract):
     def test_a_lock_that_was_extended_is_not_the_last_word(
         self, take: Take, history: History
     ) -> None:
-        take([job(1, "CREATED"), job(2, "TIMEOUT_UPDATED")])
+        take([job(1, "CREATED"), job(2, "TIMEOUT_UPDATED", deadline=2000)])
 
         found = history.job(7)
 
         assert found
-        assert found.last == "CREATED"
+        assert (found.last, found.locked) == ("CREATED", 2000)
 
     def test_a_compensation_job_tells_what_it_undoes(self, take: Take, history: History) -> None:
         take(
@@ -347,6 +349,73 @@ class RecordContract(AnswerContract):
         found = [one.instance.key for one in history.newest(1, before=OTHER + 1)]
 
         assert found == [ORDER]
+
+
+class DueContract(RecordContract):
+    """What is asked of a history that tells which jobs come again by themselves."""
+
+    def test_a_job_that_is_silent_after_its_back_off_is_told_with_how_long_the_engine_wrote_on(
+        self, take: Take, history: TellsWhatIsDue
+    ) -> None:
+        take([job(1, "CREATED"), job(2, "FAILED", retryBackoff=500, recurringTime=1502)])
+        before = history.due_jobs()
+        take([later(job(3, "CREATED", 8), 2_000), later(job(4, "CREATED", 9), 90_000)])
+
+        (due,) = history.due_jobs()
+        assert [one.since for one in before] == [0]
+        assert (due.job, due.due, due.since) == (history.job(7), 1502, 88_001)
+
+    def test_a_job_is_told_whose_lock_was_extended_and_has_ended(
+        self, take: Take, history: TellsWhatIsDue
+    ) -> None:
+        take([job(1, "CREATED"), job(2, "TIMEOUT_UPDATED", deadline=1700)])
+        take([later(job(3, "CREATED", 8), 2_000), later(job(4, "CREATED", 9), 90_000)])
+
+        (due,) = history.due_jobs()
+        assert (due.job.key, due.job.last, due.due, due.since) == (7, "CREATED", 1700, 88_001)
+
+    @pytest.mark.parametrize("intent", ["RECURRED_AFTER_BACKOFF", "COMPLETED", "CANCELED"])
+    def test_a_job_that_came_again_or_is_over_is_not_due(
+        self, take: Take, history: TellsWhatIsDue, intent: str
+    ) -> None:
+        take([job(1, "FAILED", retryBackoff=500, recurringTime=1501)])
+        take([job(2, "TIMEOUT_UPDATED", 8, deadline=1501)])
+        take([job(3, intent), job(4, intent, 8)])
+
+        assert history.due_jobs() == []
+
+    def test_a_job_that_waits_for_a_person_or_a_worker_is_not_due(
+        self, take: Take, history: TellsWhatIsDue
+    ) -> None:
+        take([job(1, "FAILED", retries=0), job(2, "FAILED", 8), job(3, "TIMED_OUT", 9)])
+
+        assert history.due_jobs() == []
+
+    def test_an_engine_that_was_away_when_a_job_was_due_is_not_blamed_for_that_time(
+        self, take: Take, history: TellsWhatIsDue
+    ) -> None:
+        take([job(1, "FAILED", retryBackoff=500, recurringTime=1501)])
+
+        take([later(job(2, "CREATED", 8), 600_000)])
+
+        assert [one.since for one in history.due_jobs()] == [0]
+
+    def test_what_another_partition_writes_says_nothing(
+        self, take: Take, history: TellsWhatIsDue
+    ) -> None:
+        take([job(1, "FAILED", retryBackoff=500, recurringTime=1501)])
+        take([in_partition(2, later(job(at, "CREATED", at), at * 90_000)) for at in (8, 9)])
+
+        assert [one.since for one in history.due_jobs()] == [0]
+
+    def test_what_an_earlier_life_made_of_a_job_says_nothing(
+        self, take: Take, history: TellsWhatIsDue
+    ) -> None:
+        take([job(1, "FAILED", retryBackoff=500, recurringTime=1501), job(3, "COMPLETED")])
+
+        take([later(job(2, "CREATED", 8), 90_000)])
+
+        assert [one.job.key for one in history.due_jobs()] == [7]
 
 
 _OF_OTHER = {

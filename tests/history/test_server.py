@@ -14,7 +14,7 @@ from sagaworks.errors import ConfigurationError
 from sagaworks.history import HistoryUnavailable, HttpHistory, connect
 from sagaworks.history.keeping.server import HistoryServer
 from sagaworks.history.keeping.store import KeptHistory
-from tests.history.contract import RecordContract, Take
+from tests.history.contract import DueContract, Take
 from tests.history.recorded import bulk, job, process
 
 TOKEN = "hunter2"
@@ -67,7 +67,7 @@ def post(url: str, body: bytes) -> int:
     return status
 
 
-class TestOverHttp(RecordContract):
+class TestOverHttp(DueContract):
     @pytest.fixture
     def history(self, server: HistoryServer) -> Iterator[HttpHistory]:
         asking = HttpHistory(server.url)

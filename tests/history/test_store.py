@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, create_engine, event, text
+from sqlalchemy import Connection, create_engine, event, inspect, text
 
 from sagaworks.errors import ConfigurationError
 from sagaworks.history import HistoryUnavailable
@@ -16,7 +16,7 @@ from sagaworks.history.keeping import tables
 from sagaworks.history.keeping.store import KeptHistory
 from sagaworks.saga import SagaKey
 from sagaworks.testing.servers import Server
-from tests.history.contract import RecordContract, Take
+from tests.history.contract import DueContract, Take
 from tests.history.recorded import (
     ORDER,
     OTHER,
@@ -50,7 +50,7 @@ def history(database_url: str) -> Iterator[KeptHistory]:
     kept.close()
 
 
-class StoreContract(RecordContract):
+class StoreContract(DueContract):
     @pytest.fixture
     def take(self, history: KeptHistory) -> Take:
         return lambda records: history.take([*records])
@@ -67,6 +67,18 @@ class StoreContract(RecordContract):
         assert again.job(7)
         assert again.take([job(3, "CREATED")]).repeats == 1
         again.close()
+
+    def test_a_history_that_is_older_gets_the_index_it_lacks(
+        self, history: KeptHistory, database_url: str
+    ) -> None:
+        with opened(database_url) as connection:
+            tables.to_come.drop(connection)
+
+        history.prepare()
+
+        with opened(database_url) as connection:
+            names = {one["name"] for one in inspect(connection).get_indexes("history_record")}
+        assert tables.to_come.name in names
 
     def test_no_variable_but_the_business_key_is_kept(
         self, history: KeptHistory, database_url: str

@@ -187,7 +187,9 @@ async def test_a_worker_that_stops_hands_back_at_once_what_it_kept(
     async with shop.open(lock=timedelta(seconds=60)):
         job = gateway.offer(HOLD_STOCK, {"sku": "lamp"}, retries=3)
         await gateway.until(lambda: shop.outcomes("hold_stock", "handed_back"))
+        stopped = time.monotonic()
 
+    assert time.monotonic() - stopped < 4, "not only once the grace of five seconds is over"
     assert (job.deliveries, job.reports) == (1, [("FailJob", "OK")])
     assert (job.failures[0].retries, job.failures[0].retryBackOff) == (3, 0)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 from base64 import b64decode, b64encode
+from dataclasses import asdict
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, urlsplit
@@ -149,12 +150,12 @@ def _found(history: KeptHistory, path: str, query: str) -> object:
         LookupError: there is no such page.
     """
     match path.split("/"):
-        case ["life"]:
-            return history.life()
         case ["instances"]:
             return [written(one) for one in _instances(history, query)]
         case ["newest"]:
             return [one.written() for one in history.newest(**_asked_of_many(query))]
+        case [what]:
+            return _ALL[what](history)
         case [what, key]:
             return written(_ONE[what](history)(_key(key)))
         case ["instances", key, "diagram"]:
@@ -180,6 +181,10 @@ def _instances(history: KeptHistory, query: str) -> Iterable[Instance]:
     return history.instances(asked["business_key"][0])
 
 
+_ALL: Final[Mapping[str, Callable[[KeptHistory], object]]] = {
+    "life": lambda history: history.life(),
+    "due-jobs": lambda history: [asdict(one) for one in history.due_jobs()],
+}
 _ONE: Final[Mapping[str, Callable[[KeptHistory], Callable[[Any], Any]]]] = {
     "jobs": lambda history: history.job,
     "instances": lambda history: history.instance,

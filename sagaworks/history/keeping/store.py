@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sagaworks.errors import ConfigurationError
 from sagaworks.history import records
 from sagaworks.history.account import Account
-from sagaworks.history.keeping import partitions, tables
+from sagaworks.history.keeping import due, partitions, tables
 from sagaworks.history.keeping.rows import add, record_of, row_of
 from sagaworks.history.known import each_known
 from sagaworks.history.lives import FIRST, Meeting
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from sagaworks.history.known import Known
     from sagaworks.history.records import Record
-    from sagaworks.history.values import Element, Incident, Instance, Job, Undoing
+    from sagaworks.history.values import DueJob, Element, Incident, Instance, Job, Undoing
     from sagaworks.saga import ElementKey, JobKey
 
 Found = TypeVar("Found")
@@ -97,6 +97,8 @@ class KeptHistory:
         try:
             with self._store.writing() as connection:
                 tables.metadata.create_all(connection)
+                # Not there where the tables are older.
+                tables.to_come.create(connection, checkfirst=True)
                 found = connection.execute(select(tables.version.c.version)).scalar()
                 if found is None:
                     row = insert(tables.version).values(version=tables.HISTORY_VERSION)
@@ -238,6 +240,17 @@ class KeptHistory:
                 # All of them may be of a life that is over: then there may be more below.
                 keys = _keys_below(connection, keys[-1], count)
             return found
+
+        return self._read(read)
+
+    def due_jobs(self) -> Sequence[DueJob]:
+        """See `TellsWhatIsDue`."""
+
+        def read(connection: Connection) -> list[DueJob]:
+            places = due.places(connection)
+            wanted = _c.named.in_([*places]), _c.type == "JOB"
+            jobs = Account(_present(connection, *wanted)).jobs
+            return due.told(connection, places, jobs)
 
         return self._read(read)
 

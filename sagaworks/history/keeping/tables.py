@@ -14,6 +14,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    literal_column,
 )
 
 from sagaworks.saga import LONGEST_KEY
@@ -65,6 +66,16 @@ Index(
     record.c.at,
     sqlite_where=record.c.ends.is_not(None),
     postgresql_where=record.c.ends.is_not(None),
+)
+
+# Written as the index says it, or SQLite doesn't use the index.
+is_to_come = record.c.intent.in_([literal_column("'FAILED'"), literal_column("'TIMEOUT_UPDATED'")])
+
+to_come = Index(
+    "history_to_come",
+    record.c.named,
+    sqlite_where=is_to_come,
+    postgresql_where=is_to_come,
 )
 
 partition = Table(

@@ -1,0 +1,71 @@
+"""Jobs that come again by themselves: a back-off or an extended lock is the last that is known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import exists, select
+
+from sagaworks.history.keeping import partitions, tables
+from sagaworks.history.values import DueJob
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sqlalchemy import Connection
+
+    from sagaworks.history.values import Job
+
+MOST: Final = 1000
+"""Jobs that are told of in one answer."""
+
+_c: Final = tables.record.c
+
+Place = tuple[int, int]
+"""Partition and position."""
+
+
+def places(connection: Connection) -> Mapping[int, Place]:
+    """Return where the last records of such jobs are, by the jobs' keys; those of any life."""
+    later, life = tables.record.alias("later").c, tables.life.c
+    is_dead = exists().where(
+        life.partition == later.partition, life.life > later.life, life.began <= later.position
+    )
+    is_later = later.named == _c.named, later.type == "JOB", later.position > _c.position
+    goes_on = exists().where(*is_later, ~is_dead)
+    wanted = select(_c.named, _c.partition, _c.position)
+    found = wanted.where(tables.is_to_come, _c.type == "JOB", ~goes_on)
+    rows = connection.execute(found.order_by(_c.named).limit(MOST))
+    return {key: (partition, position) for key, partition, position in rows}
+
+
+def told(
+    connection: Connection, places: Mapping[int, Place], jobs: Mapping[int, Job]
+) -> list[DueJob]:
+    """Return those of the jobs that come again, and for how long the engine has told of others."""
+    found = []
+    for key, place in places.items():
+        job = jobs.get(key)
+        due = job and (job.recurs or job.locked)
+        if job and due:
+            found.append(DueJob(job, due, _since(connection, place, due)))
+    return found
+
+
+def _since(connection: Connection, place: Place, due: int) -> int:
+    """Return the time from the first record after that moment to the latest one.
+
+    Not from the moment itself: an engine that was away then is late with everything, once.
+    """
+    number, position = place
+    present = partitions.lives_of(connection)[number].present
+    first = (
+        select(_c.at)
+        .where(_c.partition == number, _c.position > position, _c.life == present, _c.at >= due)
+        .order_by(_c.position)
+        .limit(1)
+    )
+    began = connection.execute(first).scalar()
+    table = tables.partition
+    newest = connection.execute(select(table.c.newest).where(table.c.partition == number))
+    return 0 if began is None else max(0, newest.scalar_one() - began)
