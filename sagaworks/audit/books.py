@@ -7,11 +7,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from sagaworks.audit.difference import Difference, What
-from sagaworks.history.port import instances_of
 from sagaworks.ledger.reader import SETTLED_WITHIN, read_known, read_trail
 from sagaworks.ledger.rows import State
 from sagaworks.reconcile import doubts_of, effects
-from sagaworks.reconcile.evidence import Diagrams, Evidence
+from sagaworks.reconcile.evidence import Diagrams, Evidence, Told
 from sagaworks.reconcile.judge import Act, Kind, Verdict, judge
 from sagaworks.reconcile.settling import job_types_of
 
@@ -124,10 +123,10 @@ class Books:
     def _of_sagas(self, keys: Sequence[str]) -> Iterator[Difference]:
         with self.store.reading() as connection:
             sagas = effects.open_sagas(connection, self.tenant, keys)
-        instances = instances_of(self._history, effects.instances_in(sagas))
+        told = Told.of(self._history, effects.instances_in(sagas))
         types = job_types_of(self.service)
         for saga in sagas:
-            evidence = Evidence(self._history, self._diagrams, saga.key, instances, types)
+            evidence = Evidence(self._history, self._diagrams, saga.key, told, types)
             yield from self._of_saga(saga, evidence)
 
     def _of_saga(self, saga: OpenSaga, evidence: Evidence) -> Iterator[Difference]:

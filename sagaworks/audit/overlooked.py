@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from sagaworks.audit.difference import Difference, What
-from sagaworks.history.port import instances_of
+from sagaworks.history.port import instances_of, unread_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,8 +27,11 @@ def overlooked(history: History, due: Sequence[DueJob]) -> Iterator[Difference]:
         HistoryUnavailable: it can't be asked.
     """
     found = [one for one in due if one.since > SILENT]
-    instances = instances_of(history, [one.job.instance for one in found])
+    keys = [one.job.instance for one in found]
+    instances, unread = instances_of(history, keys), unread_of(history, keys)
     for one in found:
+        if one.job.instance in unread:
+            continue  # what the engine wrote of it since may be what can't be read
         instance = instances.get(one.job.instance)
         key = instance.business_key if instance else None
         yield _told(one, key or str(one.job.instance))

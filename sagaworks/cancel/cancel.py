@@ -13,6 +13,7 @@ from sagaworks.audit.difference import What
 from sagaworks.cancel.way import CancelWay, cancel_ways
 from sagaworks.errors import ConfigurationError, SagaworksError
 from sagaworks.history.deployed import read_deployed
+from sagaworks.history.port import unread_of
 from sagaworks.reconcile.evidence import ENDED, TERMINATED
 from sagaworks.runtime.backoff import Backoff
 from sagaworks.runtime.gateway import connect
@@ -85,7 +86,8 @@ def cancel_saga(  # noqa: PLR0913  whom to ask, and how long
 
     Raises:
         SagaworksError: it can't be cancelled, and nothing was done: unknown, ended, past its pivot,
-            two with one key, called by another, or its diagram isn't known.
+            two with one key, called by another, or its diagram isn't known, or a record of it
+            couldn't be read.
         EngineError, HistoryUnavailable: they can't be asked.
     """
     instance = _running(history, key)
@@ -96,6 +98,11 @@ def cancel_saga(  # noqa: PLR0913  whom to ask, and how long
             " nothing was cancelled: deploy diagrams while history listens"
         )
     _refuse_past_pivot(history, instance, diagram)
+    if missing := unread_of(history, [instance.key]).get(instance.key):
+        raise SagaworksError(
+            f"{key}: {missing}; so it isn't known whether its pivot is done, and nothing was"
+            " cancelled"
+        )
     way = _choose(cancel_ways(diagram, instance.process), message, key)
     cancelling = _Cancelling(history, instance, books, settings, time.monotonic() + _seconds(wait))
     if way:

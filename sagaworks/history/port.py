@@ -28,6 +28,17 @@ class TellsWhatIsDue(Protocol):
         """Return jobs whose last record says so, 1000 at most, by their keys."""
 
 
+@runtime_checkable
+class MissesRecords(Protocol):
+    """What a history says that keeps records aside which it can't read: docs/decisions/0073."""
+
+    def unread(self, keys: Sequence[SagaKey]) -> Mapping[SagaKey, str]:
+        """Return why nothing may be concluded from what isn't told of a process instance.
+
+        For those of which a record came that can't be read, or may have come.
+        """
+
+
 class History(Protocol):
     """What the engine has recorded in its present life.
 
@@ -68,6 +79,17 @@ class History(Protocol):
 
     def diagram(self, instance: SagaKey) -> bytes | None:
         """Return the BPMN XML, as it was deployed, of a process instance's definition."""
+
+
+def unread_of(history: History, keys: Sequence[SagaKey]) -> Mapping[SagaKey, str]:
+    """Return of which process instances records may be missing, and why; see `MissesRecords`.
+
+    It's asked after all else that a conclusion rests on: what came in between is told then.
+
+    Raises:
+        HistoryUnavailable: as each question of `History`.
+    """
+    return history.unread(keys) if isinstance(history, MissesRecords) else {}
 
 
 def instances_of(history: History, keys: Sequence[SagaKey]) -> Mapping[SagaKey, Instance]:

@@ -83,6 +83,44 @@ EXTENDED: Final = "TIMEOUT_UPDATED"
 
 _OF_A_LOCK: Final = (*_FIELDS["JOB"], "deadline")
 
+_NUMBERS: Final = frozenset(
+    {
+        "processInstanceKey",
+        "elementInstanceKey",
+        "retries",
+        "retryBackoff",
+        "recurringTime",
+        "deadline",
+        "flowScopeKey",
+        "version",
+        "processDefinitionKey",
+        "parentProcessInstanceKey",
+        "scopeKey",
+        "jobKey",
+        "compensableActivityInstanceKey",
+        "compensationHandlerInstanceKey",
+    }
+)
+"""The fields that are numbers; all others are text."""
+
+_LARGEST: Final = 1 << 63
+
+_NEEDED: Final[Mapping[str, frozenset[str]]] = {
+    "JOB": frozenset({"type", "processInstanceKey", "elementId", "elementInstanceKey"}),
+    "PROCESS_INSTANCE": frozenset({"elementId", "bpmnElementType", "processInstanceKey"}),
+    "VARIABLE": frozenset({"name", "value", "scopeKey", "processInstanceKey"}),
+    "INCIDENT": frozenset({"processInstanceKey"}),
+    "COMPENSATION_SUBSCRIPTION": frozenset(
+        {"processInstanceKey", "compensableActivityId", "compensableActivityInstanceKey"}
+    ),
+    "PROCESS": frozenset({"resource"}),
+}
+"""Without these a record tells nothing."""
+
+_OF_A_PROCESS: Final = frozenset(
+    {"processInstanceKey", "bpmnProcessId", "version", "processDefinitionKey"}
+)
+
 # On the way to an end that is told too.
 _PASSING: Final = frozenset({"ELEMENT_COMPLETING", "ELEMENT_TERMINATING"})
 
@@ -106,6 +144,26 @@ def kept(record: Record) -> Record | None:
     return {**{name: record[name] for name in _ENVELOPE}, "value": slim}
 
 
+def check(slim: Record) -> None:
+    """Refuse a kept record that can't be added up.
+
+    Raises:
+        ValueError: something is missing, or of another type; says what, without values.
+    """
+    kind, value = slim["valueType"], slim["value"]
+    needed = _NEEDED[kind]
+    if kind == "PROCESS_INSTANCE" and value.get("bpmnElementType") == "PROCESS":
+        needed = _OF_A_PROCESS
+    if missing := needed - value.keys():
+        raise ValueError(f"{kind} has no {min(missing)}")
+    for name, one in value.items():
+        wanted = int if name in _NUMBERS else str
+        if type(one) is not wanted:
+            raise ValueError(f"{name} of {kind} is a {type(one).__name__}")
+        if isinstance(one, int) and not -_LARGEST <= one < _LARGEST:
+            raise ValueError(f"{name} of {kind} is too large")
+
+
 def read_job(record: Record, before: Job | None = None) -> Job:
     """Read a record of type ``JOB``; `before` is the same one as known so far."""
     value = record["value"]
@@ -119,7 +177,8 @@ def read_job(record: Record, before: Job | None = None) -> Job:
         element=value["elementId"],
         element_instance=ElementKey(value["elementInstanceKey"]),
         last=record["intent"],
-        retries=value["retries"],
+        # A diagram may say -1, and -1 stands for nothing.
+        retries=value.get("retries", -1),
         at=record["timestamp"],
         error_code=value.get("errorCode", ""),
         error_message=value.get("errorMessage", ""),
@@ -169,13 +228,27 @@ def read_instance(record: Record, before: Instance | None) -> Instance:
 
 
 def read_business_key(record: Record) -> tuple[SagaKey, str] | None:
-    """Return whose key a record of type ``VARIABLE`` tells, and which; None if it's another."""
+    """Return whose key a record of type ``VARIABLE`` tells, and which; None if it's another.
+
+    A key that no database can hold is nobody's: no ledger takes it.
+    """
     value = record["value"]
     is_roots = value["scopeKey"] == value["processInstanceKey"]
     if value["name"] != KEY_VARIABLE or not is_roots:
         return None
-    key = json.loads(value["value"])
-    return (SagaKey(value["processInstanceKey"]), key) if isinstance(key, str) else None
+    try:
+        key = json.loads(value["value"])
+    except RecursionError:
+        return None
+    is_key = isinstance(key, str) and _can_be_kept(key)
+    return (SagaKey(value["processInstanceKey"]), key) if is_key else None
+
+
+def _can_be_kept(text: str) -> bool:
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False
 
 
 def read_incident(record: Record) -> Incident:
@@ -185,9 +258,9 @@ def read_incident(record: Record) -> Incident:
     return Incident(
         key=record["key"],
         instance=SagaKey(value["processInstanceKey"]),
-        element=value["elementId"],
-        element_instance=ElementKey(value["elementInstanceKey"]),
-        kind=value["errorType"],
+        element=value.get("elementId", ""),
+        element_instance=ElementKey(value.get("elementInstanceKey", -1)),
+        kind=value.get("errorType", ""),
         message=value.get("errorMessage", ""),
         job=JobKey(job) if job > 0 else None,
         resolved=record["intent"] == "RESOLVED",

@@ -10,11 +10,12 @@ from sagaworks.history.known import Known
 from sagaworks.history.port import HistoryUnavailable
 from sagaworks.history.values import DueJob, Element, Incident, Instance, Job, Undoing
 from sagaworks.history.wire import Value, read
+from sagaworks.saga import SagaKey
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sagaworks.saga import ElementKey, JobKey, SagaKey
+    from sagaworks.saga import ElementKey, JobKey
 
 READ: Final = "/history/v1"
 """Where the read API begins; another number will answer otherwise."""
@@ -60,6 +61,13 @@ class HttpHistory:
         asked = ",".join(f"{key:d}" for key in dict.fromkeys(keys))
         found = self._many(Instance, "instances", keys=asked) if asked else []
         return {one.key: one for one in found}
+
+    @understood
+    def unread(self, keys: Sequence[SagaKey]) -> Mapping[SagaKey, str]:
+        """See `MissesRecords`."""
+        asked = ",".join(f"{key:d}" for key in dict.fromkeys(keys))
+        found = self._said("unread", keys=asked) if asked else {}
+        return {SagaKey(int(key)): str(why) for key, why in found.items()}
 
     @understood
     def jobs(self, instance: SagaKey) -> Sequence[Job]:

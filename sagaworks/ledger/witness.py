@@ -6,9 +6,10 @@ concluded before it has seen the very job that asks.
 
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from sagaworks.history.port import History, HistoryUnavailable
+from sagaworks.errors import Halt
+from sagaworks.history.port import History, HistoryUnavailable, unread_of
 from sagaworks.history.values import Job
 from sagaworks.ledger.decide import Consult, Meant, Question
 from sagaworks.ledger.rows import Arrival
@@ -20,6 +21,9 @@ _BEHIND: Final = 3.0
 _PAUSE: Final = 0.1
 
 _UNCAUGHT: Final = "UNHANDLED_ERROR_EVENT"
+
+
+Answer = TypeVar("Answer")
 
 
 class Witness:
@@ -50,17 +54,37 @@ class Witness:
 
         Raises:
             HistoryUnavailable: it can't be asked, or hasn't seen the arriving job yet.
+            Halt: a record of the saga came that it couldn't read.
         """
-        return bool(self._aside(lambda: self._tells(asked, self._seen(arrival), arrival, noted)))
+        return bool(
+            self._aside(
+                lambda: self._whole(
+                    arrival, self._tells(asked, self._seen(arrival), arrival, noted)
+                )
+            )
+        )
 
     def meant(self, arrival: Arrival, job_type: str) -> Meant | None:
         """Return what a compensation job undoes; None if history doesn't know.
 
         Raises:
-            HistoryUnavailable: as `tells`.
+            HistoryUnavailable, Halt: as `tells`.
         """
-        found: Meant | None = self._aside(lambda: self._meant(arrival, job_type))
+        found: Meant | None = self._aside(
+            lambda: self._whole(arrival, self._meant(arrival, job_type))
+        )
         return found
+
+    def _whole(self, arrival: Arrival, answer: Answer) -> Answer:
+        """Return an answer, unless a record that it should rest on may be missing.
+
+        Raises:
+            Halt: one may, and it never comes again.
+        """
+        key = arrival.process_instance
+        if missing := unread_of(self._history, [key]).get(key):
+            raise Halt(f"{missing}; what is to be done here can't be told: cancel the saga")
+        return answer
 
     def _seen(self, arrival: Arrival) -> Job:
         left = _BEHIND

@@ -4,12 +4,14 @@ A record counts for a row only if it is of the row's own saga and step: in anoth
 engine its key is a stranger's. Each question is asked once for a saga's rows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
-from typing import Final
+from typing import Final, Self
 
 from sagaworks.history import Element, History, Instance, Job
 from sagaworks.history.deployed import Deployed, read_deployed
+from sagaworks.history.port import instances_of, unread_of
 from sagaworks.reconcile.effects import Effect
 from sagaworks.saga import ElementKey, JobKey, SagaKey
 
@@ -57,12 +59,34 @@ class Diagrams:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is asked at once for many sagas.
+
+    Attributes:
+        instances: those of their process instances that are known.
+        unread: of which instances records may be missing, and why.
+    """
+
+    instances: Mapping[SagaKey, Instance] = field(default_factory=dict)
+    unread: Mapping[SagaKey, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, history: History, keys: Sequence[SagaKey]) -> Self:
+        """Ask.
+
+        Raises:
+            HistoryUnavailable: it can't be asked.
+        """
+        return cls(instances_of(history, keys), unread_of(history, keys))
+
+
 class Evidence:
     """What history shows of one saga's rows.
 
     Args:
         saga_key: the business key.
-        instances: those known already.
+        told: what is known already.
         job_types: which types of jobs carry out a step, by the step's name in the ledger.
     """
 
@@ -71,21 +95,29 @@ class Evidence:
         history: History,
         diagrams: Diagrams,
         saga_key: str,
-        instances: Mapping[SagaKey, Instance],
+        told: Told,
         job_types: Mapping[str, frozenset[str]],
     ) -> None:
         """Ask nothing yet."""
+        self._told = told
         self._saga_key = saga_key
         self._job_types = job_types
         self._history = history
         self._diagrams = diagrams
-        self._instances = instances
         self._elements = cache(self._all_elements)
 
     def instance(self, key: SagaKey) -> Instance | None:
         """Return a process instance of this saga, if it's known in the engine's present life."""
-        found = self._instances.get(key)
+        found = self._told.instances.get(key)
         return found if found and found.business_key == self._saga_key else None
+
+    def unread(self, key: SagaKey, *, again: bool) -> str | None:
+        """Return why a record of an instance may be missing, where one may.
+
+        Args:
+            again: ask anew, after all else has been asked.
+        """
+        return (unread_of(self._history, [key]) if again else self._told.unread).get(key)
 
     def mark_holds(self, effect: Effect) -> bool:
         """Whether the engine counts what it was heard to count: one that was restored may not."""
@@ -137,4 +169,4 @@ class Evidence:
         return {one.key: one for one in self._history.elements(instance)}
 
 
-__all__ = ["ENDED", "TERMINATED", "UNDECLARED", "Diagrams", "Evidence"]
+__all__ = ["ENDED", "TERMINATED", "UNDECLARED", "Diagrams", "Evidence", "Told"]

@@ -52,16 +52,21 @@ class Verdict:
     Attributes:
         kind: for LIST.
         closes: when the row's instance had begun, where it was cancelled: its saga is over.
+        is_proved: whether it rests on nothing but records that were seen: one that couldn't be read
+            changes nothing about it.
     """
 
     act: Act
     why: str = ""
     kind: Kind = Kind.IN_DOUBT
     closes: int | None = None
+    is_proved: bool = False
 
 
 _GOES_ON = Verdict(Act.NOTHING)
 _SETTLED = Verdict(Act.SETTLE)
+_SURELY_SETTLED = Verdict(Act.SETTLE, is_proved=True)
+_UNDO = Verdict(Act.UNDO, is_proved=True)
 
 
 def judge(effect: Effect, evidence: Evidence) -> Verdict:
@@ -71,30 +76,36 @@ def judge(effect: Effect, evidence: Evidence) -> Verdict:
         HistoryUnavailable: history can't be asked.
     """
     try:
-        return _judged(effect, evidence)
+        verdict = _judged(effect, evidence)
     except HistoryUnavailable:
         raise
     except SagaworksError as error:
         # A deployed diagram that can't be read, for example.
         return Verdict(Act.LIST, str(error))
+    if verdict.is_proved:
+        return verdict
+    # What is missing may be the pivot's end, or that of what the step stood in.
+    acts = verdict.act in {Act.WITHDRAW, Act.SETTLE}
+    missing = evidence.unread(effect.entry.process_instance, again=acts)
+    return Verdict(Act.LIST, missing) if missing else verdict
 
 
 def _judged(effect: Effect, evidence: Evidence) -> Verdict:
     entry = effect.entry
     if entry.undone_by == WITHDRAWN:
-        return Verdict(Act.UNDO)
+        return _UNDO
     if effect.listed == Kind.KEPT:
-        return _SETTLED
+        return _SURELY_SETTLED
     instance = evidence.instance(entry.process_instance)
     if instance is None:
         why = f"the engine's history knows no process instance {entry.process_instance} of it"
         return Verdict(Act.LIST, why, Kind.FORGOTTEN)
     if entry.undone_by is not None:
         # Whoever begins an undo must end it, also after the pivot: docs/decisions/0033.
-        return Verdict(Act.UNDO) if evidence.undo_is_over(effect) else _GOES_ON
+        return _UNDO if evidence.undo_is_over(effect) else _GOES_ON
     is_plain = evidence.mark_holds(effect) and instance.last != TERMINATED
     if is_plain and not evidence.is_nested(effect, instance):
-        return _SETTLED if instance.last == ENDED else _GOES_ON
+        return _SURELY_SETTLED if instance.last == ENDED else _GOES_ON
     return _by_its_job(effect, instance, evidence)
 
 
@@ -125,7 +136,7 @@ def _completed(effect: Effect, job: Job, instance: Instance, evidence: Evidence)
         why = "what it stood in was terminated, and declares no `saga.leave`: undo or keep"
         return Verdict(Act.LIST, why, Kind.STANDS)
     if not effect.counted or effect.entry.state is State.INTENT:
-        return Verdict(Act.COUNT, f"job {job.key} was completed")
+        return Verdict(Act.COUNT, f"job {job.key} was completed", is_proved=True)
     return _SETTLED if instance.last == ENDED or left == KEEP else _GOES_ON
 
 

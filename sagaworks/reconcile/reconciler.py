@@ -3,7 +3,7 @@
 import asyncio
 import random
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -21,10 +21,9 @@ from sagaworks.ledger.rows import WITHDRAWN
 from sagaworks.ledger.store import Store
 from sagaworks.reconcile import effects
 from sagaworks.reconcile.effects import Effect, OpenSaga
-from sagaworks.reconcile.evidence import ENDED, TERMINATED, Diagrams, Evidence
+from sagaworks.reconcile.evidence import ENDED, TERMINATED, Diagrams, Evidence, Told
 from sagaworks.reconcile.judge import Act, Kind, Verdict, judge
 from sagaworks.reconcile.settling import Settling
-from sagaworks.saga import SagaKey
 
 _NO_HISTORY: Final = "no history is configured, so it isn't known whether the engine counts it"
 
@@ -143,21 +142,21 @@ class Reconciler:
         life = self._history.life() if self._history else 1
         patience = self._rhythm.patience
         sagas = [one for one in found if all(row.age >= patience for row in one.effects)]
-        instances = self._instances(sagas)
-        ended = [one.key for one in sagas if self._settle_safely(one, instances)]
+        told = self._told(sagas)
+        ended = [one.key for one in sagas if self._settle_safely(one, told)]
         if ended:
             with self._store.writing() as connection:
                 effects.mark_ended(connection, self._tenant, ended, life)
                 reached(Point.COMMIT)
 
-    def _instances(self, sagas: Sequence[OpenSaga]) -> Mapping[SagaKey, Instance]:
-        """Ask for all their process instances at once."""
+    def _told(self, sagas: Sequence[OpenSaga]) -> Told:
+        """Ask for all their process instances at once, and what may be missing of them."""
         if self._history is None or not sagas:
-            return {}
+            return Told()
         reached(Point.ASK)
-        return instances_of(self._history, effects.instances_in(sagas))
+        return Told.of(self._history, effects.instances_in(sagas))
 
-    def _settle_safely(self, saga: OpenSaga, instances: Mapping[SagaKey, Instance]) -> bool:
+    def _settle_safely(self, saga: OpenSaga, told: Told) -> bool:
         """Settle a saga's rows; return whether it has ended, and nothing is left."""
         if self._stopped.is_set():
             return False
@@ -166,7 +165,7 @@ class Reconciler:
             self._say_halted(saga.key, saga.damaged)
             return False
         try:
-            is_over = self._settle_all(saga, instances)
+            is_over = self._settle_all(saga, told)
         except (HistoryUnavailable, SQLAlchemyError, CommitUnknownError):
             raise
         except Halt as halt:
@@ -184,17 +183,17 @@ class Reconciler:
             logger.bind(saga=key).error("{}", why)
         self._halted[key] = why
 
-    def _settle_all(self, saga: OpenSaga, instances: Mapping[SagaKey, Instance]) -> bool:
-        evidence = self._evidence(saga.key, instances)
+    def _settle_all(self, saga: OpenSaga, told: Told) -> bool:
+        evidence = self._evidence(saga.key, told)
         left = [one for one in saga.effects if not self._settle(one, evidence)]
         instance = evidence.instance(saga.process_instance) if evidence else None
         return not left and instance is not None and instance.last in {ENDED, TERMINATED}
 
-    def _evidence(self, key: str, instances: Mapping[SagaKey, Instance]) -> Evidence | None:
+    def _evidence(self, key: str, told: Told) -> Evidence | None:
         if self._history is None or self._diagrams is None:
             return None
         types = self._settling.job_types
-        return Evidence(self._history, self._diagrams, key, instances, types)
+        return Evidence(self._history, self._diagrams, key, told, types)
 
     def _settle(self, effect: Effect, evidence: Evidence | None) -> bool:
         with logger.contextualize(saga=effect.saga_key, step=effect.entry.step):

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from loguru import logger
 
 from sagaworks.errors import ConfigurationError
 from sagaworks.history import HistoryUnavailable, HttpHistory, connect
 from sagaworks.history.keeping.server import HistoryServer
 from sagaworks.history.keeping.store import KeptHistory
+from sagaworks.saga import JobKey, SagaKey
 from tests.history.contract import DueContract, Take
-from tests.history.recorded import bulk, job, process
+from tests.history.recorded import ORDER, bulk, job, process
 
 TOKEN = "hunter2"
 BULK = "/_bulk"
@@ -110,6 +112,46 @@ def test_what_is_no_record_is_not_acknowledged(server: HistoryServer, body: byte
 
     assert said.status == 400
     assert "error" in said.body
+
+
+UNREADABLE = {
+    "no JSON": b'{"partitionId": 1, "posi',
+    "no record": b"[]",
+    "of another shape": json.dumps({**job(2, "CREATED"), "value": "JOB"}).encode(),
+    "a position in words": json.dumps({**job(2, "CREATED"), "position": "two"}).encode(),
+}
+
+
+@pytest.mark.parametrize("line", UNREADABLE.values(), ids=UNREADABLE)
+def test_a_line_that_can_not_be_read_stops_no_exporter(server: HistoryServer, line: bytes) -> None:
+    lines: list[str] = []
+    sink = logger.add(lines.append, format="{message}", level="ERROR")
+    action = b'{"index":{"_index":"zeebe-record_job_8.6.0","_id":"1-2","routing":"1"}}'
+    whole = bulk([job(1, "CREATED", 8)]) + action + b"\n" + line + b"\n"
+
+    for _ in range(2):
+        _taken(send(server, "POST", BULK, whole + bulk([job(3, "CREATED", 9)])))
+    logger.remove(sink)
+
+    asking = HttpHistory(server.url)
+    assert [one.key for one in asking.jobs(SagaKey(ORDER))] == [8, 9]
+    assert "at position 2 of partition 1" in asking.unread([SagaKey(ORDER)])[SagaKey(ORDER)]
+    assert asking.unread([]) == {}
+    asking.close()
+    (said,) = lines
+    assert said.startswith("partition 1, position 2: a record can't be read")
+    text = send(server, "GET", "/metrics").body["text"]
+    assert "sagaworks_history_unread_total 2.0" in text
+
+
+def test_variables_nested_however_deep_are_left_out(server: HistoryServer) -> None:
+    deep = json.dumps(job(1, "COMPLETED", variables="?")).replace('"?"', "[" * 5000 + "]" * 5000)
+
+    _taken(send(server, "POST", BULK, b'{"index":{}}\n' + deep.encode() + b"\n"))
+
+    found = server.history.job(JobKey(7))
+    assert found
+    assert (found.last, found.element) == ("COMPLETED", "sell")
 
 
 def test_a_bulk_that_can_t_be_committed_is_not_acknowledged(

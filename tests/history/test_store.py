@@ -14,6 +14,7 @@ from sagaworks.errors import ConfigurationError
 from sagaworks.history import HistoryUnavailable
 from sagaworks.history.keeping import tables
 from sagaworks.history.keeping.store import KeptHistory
+from sagaworks.history.keeping.unread import NOBODY, Unread
 from sagaworks.saga import SagaKey
 from sagaworks.testing.servers import Server
 from tests.history.contract import DueContract, Take
@@ -32,6 +33,28 @@ from tests.history.recorded import (
 )
 
 _MOMENT = timedelta(milliseconds=50)
+
+DEEP_KEY = {
+    "name": "saga_key",
+    "value": "[" * 100_000,
+    "scopeKey": ORDER,
+    "processInstanceKey": ORDER,
+}
+
+POISON = {
+    "a field is missing": {**job(2, "FAILED"), "value": {"processInstanceKey": ORDER}},
+    "a number is text": job(2, "FAILED", elementInstanceKey="2"),
+    "text is a number": job(2, "FAILED", elementId=2),
+    "too large": job(2, "FAILED", elementInstanceKey=2**63),
+    "half a character": job(2, "FAILED", errorMessage="\ud800"),
+    "a list": incident(2, "CREATED", errorMessage=["a"]),
+    "a process without a version": process(2, "ELEMENT_ACTIVATED", version="one"),
+    "a variable without a scope": {
+        **variable(2, "saga_key", "o-1"),
+        "value": {"name": "saga_key", "processInstanceKey": ORDER},
+    },
+}
+"""Records of the saga ORDER that no version so far has written."""
 
 
 @contextmanager
@@ -175,6 +198,113 @@ class StoreContract(DueContract):
 
         assert len(history.jobs(ORDER)) == 40
 
+    @pytest.mark.parametrize("poison", POISON.values(), ids=POISON)
+    def test_a_record_that_can_not_be_read_is_kept_aside_and_keeps_no_other_from_coming(
+        self, history: KeptHistory, poison: dict
+    ) -> None:
+        taken = history.take([job(1, "CREATED", 8), poison, job(3, "CREATED", 9)])
+
+        assert (taken.new, taken.kept, taken.unread) == (3, 2, 1)
+        assert [one.key for one in history.jobs(ORDER)] == [8, 9]
+        assert history.take([poison]).repeats == 1
+        told = history.unread([SagaKey(ORDER), SagaKey(OTHER)])
+        assert [*told] == [ORDER]
+        assert "at position 2 of partition 1" in told[SagaKey(ORDER)]
+
+    @pytest.mark.parametrize(
+        "odd",
+        [
+            variable(2, "saga_key", "order\0"),
+            variable(2, "saga_key", "order\ud800"),
+            variable(2, "saga_key", "x") | {"value": DEEP_KEY},
+            job(2, "CREATED", retries=-1),
+        ],
+        ids=["nul", "half a character", "deep", "retries"],
+    )
+    def test_what_is_odd_and_can_be_read_is_kept(self, history: KeptHistory, odd: dict) -> None:
+        taken = history.take([process(1, "ELEMENT_ACTIVATED"), odd, job(3, "CREATED", 9)])
+
+        assert (taken.new, taken.unread) == (3, 0)
+        assert history.jobs(ORDER)
+        assert history.instance(SagaKey(ORDER)).business_key is None
+
+    def test_a_record_that_does_not_say_whose_it_is_may_be_of_who_ran_then(
+        self, history: KeptHistory
+    ) -> None:
+        over, runs, fresh, nameless = (ORDER + number for number in range(4))
+        history.take(
+            [
+                *_begun(1, over),
+                process(3, "ELEMENT_COMPLETED", over),
+                *_begun(4, runs),
+                Unread(1, 6, NOBODY, "it's no JSON", ""),
+                process(7, "ELEMENT_COMPLETED", runs),
+                *_begun(8, fresh),
+                process(10, "ELEMENT_ACTIVATING", nameless),
+            ]
+        )
+
+        unknown, elsewhere = ORDER + 9, (2 << 51) + 5
+        told = history.unread([over, runs, fresh, nameless, unknown, elsewhere])
+
+        assert {*told} == {runs, nameless, unknown}
+
+    def test_what_a_former_life_could_not_tell_is_none_of_this_ones(
+        self, history: KeptHistory
+    ) -> None:
+        history.take([*_begun(1, ORDER), job(5, "CREATED"), Unread(1, 6, NOBODY, "text", "")])
+        history.take([later(job(5, "CREATED"))])
+
+        assert history.unread([SagaKey(ORDER)]) == {}
+
+    def test_what_was_before_the_copy_stays_unread_in_the_next_life(
+        self, history: KeptHistory
+    ) -> None:
+        history.take([*_begun(1, ORDER), Unread(1, 3, NOBODY, "text", ""), job(5, "CREATED")])
+        history.take([later(job(5, "CREATED"))])
+
+        assert history.unread([SagaKey(ORDER)])
+
+    def test_a_flood_of_what_can_not_be_read_is_one_row(
+        self, history: KeptHistory, database_url: str
+    ) -> None:
+        history.take([*_begun(1, ORDER)])
+        for position in range(10, 20):
+            history.take([Unread(1, position, NOBODY, "text", "")])
+
+        assert "positions 10 to 19" in history.unread([SagaKey(ORDER)])[SagaKey(ORDER)]
+        with opened(database_url) as connection:
+            assert connection.execute(text("SELECT count(*) FROM history_unread")).scalar() == 1
+
+    def test_what_could_not_be_read_goes_with_its_instance_and_held_no_variable(
+        self, history: KeptHistory, database_url: str
+    ) -> None:
+        broken = job(2, "CREATED", elementId=7, variables={"card": "4111-1111"})
+        history.take([process(1, "ELEMENT_ACTIVATED"), broken, process(3, "ELEMENT_COMPLETED")])
+        with opened(database_url) as connection:
+            raw = connection.execute(text("SELECT raw FROM history_unread")).scalar()
+
+        history.prune(before=5_000)
+
+        assert "elementInstanceKey" in raw
+        assert "4111" not in raw
+        assert history.unread([SagaKey(ORDER)]) == {}
+
+    def test_partitions_that_can_not_be_read_at_once_are_all_told(
+        self, history: KeptHistory
+    ) -> None:
+        keys = [SagaKey((number << 51) + 5) for number in range(1, 5)]
+
+        def send(number: int) -> None:
+            for position in range(10):
+                history.take([Unread(number, position, NOBODY, "text", "")])
+
+        with ThreadPoolExecutor(4) as threads:
+            for done in [threads.submit(send, number) for number in range(1, 5)]:
+                done.result()
+
+        assert {*history.unread(keys)} == {*keys}
+
     def test_a_batch_that_fails_leaves_nothing_and_comes_again(self, history: KeptHistory) -> None:
         good = job(1, "CREATED")
         broken = {**job(2, "CREATED"), "intent": None}
@@ -193,6 +323,14 @@ class StoreContract(DueContract):
 
         with pytest.raises(ConfigurationError, match="version 99, this sagaworks knows 1"):
             history.prepare()
+
+
+def _begun(position: int, instance: int) -> list[dict]:
+    whose = {"processInstanceKey": instance, "scopeKey": instance}
+    return [
+        variable(position, "saga_key", f"order-{instance}", **whose),
+        process(position + 1, "ELEMENT_ACTIVATING", instance),
+    ]
 
 
 def _whole(position: int, instance: int) -> list[dict]:

@@ -7,17 +7,18 @@ from datetime import timedelta
 
 import pytest
 from loguru import logger
-from sqlmodel import Session
+from sqlmodel import Session, select
 
 from sagaworks import Halt, Retry, Service
 from sagaworks.history import HistoryUnavailable, Instance, MemoryHistory
+from sagaworks.ledger import tables
 from sagaworks.ledger.answers import Outcome, Say
 from sagaworks.ledger.protocol import Ledger
 from sagaworks.ledger.rows import WITHDRAWN, State
 from sagaworks.ledger.witness import Witness
 from sagaworks.reconcile import Reconciler, Rhythm, adopt, doubts_of, keep, withdraw
 from sagaworks.reconcile.settling import Hands, Settling
-from sagaworks.saga import SagaKey
+from sagaworks.saga import JobKey, SagaKey
 from tests.stores.recorded import PLAIN, Recorded
 from tests.stores.shop import (
     StockHeld,
@@ -826,6 +827,66 @@ class SettleContract:
 
         assert world.available == 3
 
+    # What history couldn't read.
+
+    def test_where_the_pivots_end_may_be_unread_nothing_is_withdrawn(
+        self, world: World, settled: Settled, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settled.hold(diagram=UNDECLARED)
+        settled.engine.cancelled(1)
+        missing = _misses(settled, monkeypatch)
+
+        settled.sweep()
+        settled.sweep()
+
+        assert settled.listed == [("hold_stock", "in_doubt")]
+        with world.store.reading() as connection:
+            assert [one.why for one in doubts_of(connection, TENANT)] == [missing]
+        assert world.available == 2
+
+    def test_what_comes_unread_while_a_row_is_judged_is_heard_of(
+        self, world: World, settled: Settled, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settled.hold()
+        settled.engine.cancelled(1)
+        job = settled.history.job
+
+        def then_it_comes(key: JobKey) -> object:
+            _misses(settled, monkeypatch)
+            return job(key)
+
+        monkeypatch.setattr(settled.history, "job", then_it_comes)
+        settled.sweep()
+
+        assert settled.listed == [("hold_stock", "in_doubt")]
+        assert world.available == 2
+
+    def test_what_was_seen_whole_is_settled_whatever_else_is_unread(
+        self, world: World, settled: Settled, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settled.hold()
+        settled.engine.ended(1)
+        _misses(settled, monkeypatch)
+
+        settled.sweep()
+
+        assert settled.listed == []
+        with world.store.reading() as connection:
+            assert connection.execute(select(tables.saga.c.ended_in)).scalars().all() == [1]
+
+    def test_a_question_that_an_unread_record_may_answer_halts(
+        self, world: World, settled: Settled, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settled.hold()
+        settled.engine.job(hold_stock, "CREATED", job=21)
+        world.engine.jobs.update({11: GONE, 21: HELD})
+        missing = _misses(settled, monkeypatch)
+
+        with pytest.raises(Halt) as halted:
+            world.deliver(hold_stock, LAMP, job=21)
+
+        assert halted.value.why.startswith(missing)
+
     # What the table asks history.
 
     def test_of_several_open_effects_history_says_which_is_undone(
@@ -1016,6 +1077,15 @@ class SettleContract:
         answer = world.deliver(release_stock, job=21)
 
         assert (answer.outcome, world.available) == (Outcome.LATE, 2)
+
+
+def _misses(settled: Settled, monkeypatch: pytest.MonkeyPatch) -> str:
+    """From now on something of every saga can't be read; return what history says of it."""
+    why = "history can't read what the engine wrote at position 9 of partition 0: it's no JSON"
+    monkeypatch.setattr(
+        settled.history, "unread", lambda keys: dict.fromkeys(keys, why), raising=False
+    )
+    return why
 
 
 def _noting(undone: list[str], name: str) -> object:

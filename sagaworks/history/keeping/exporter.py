@@ -6,6 +6,7 @@ import json
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
+from sagaworks.history.keeping.unread import Unread, shallow, unread_line
 from sagaworks.history.keeping.web import Answer, in_json, refuse
 from sagaworks.history.port import HistoryUnavailable
 
@@ -50,9 +51,10 @@ _NOT_KEPT: Final = (
 )
 """What the exporter sends as shipped, and history has no use for: it costs both sides."""
 
-_ENVELOPE: Final = frozenset(
-    {"partitionId", "position", "timestamp", "recordType", "valueType", "intent", "key", "value"}
-)
+_WORDS: Final = ("recordType", "valueType", "intent")
+_NUMBERS: Final = ("partitionId", "position", "timestamp", "key")
+_LONGEST_WORD: Final = 40
+_LARGEST: Final = 1 << 63
 _TAKEN: Final = in_json({"took": 0, "errors": False, "items": []})
 _FINE: Final = in_json({"acknowledged": True, "errors": False})
 
@@ -79,7 +81,7 @@ def settings_for(url: str, *, kinds: Iterable[str] = KEPT, size: int = 1000) -> 
     }
 
 
-def answer(request: Request, take: Callable[[list[dict[str, Any]]], None]) -> Answer:
+def answer(request: Request, take: Callable[[list[dict[str, Any] | Unread]], None]) -> Answer:
     """Answer the exporter; a bulk is acknowledged once `take` has returned.
 
     Args:
@@ -99,19 +101,49 @@ def answer(request: Request, take: Callable[[list[dict[str, Any]]], None]) -> An
     return _TAKEN
 
 
-def parse(body: bytes) -> list[dict[str, Any]]:
+def parse(body: bytes) -> list[dict[str, Any] | Unread]:
     """Return the records of a bulk: of each two lines the second.
 
     Raises:
-        ValueError: it's no bulk of records.
+        ValueError: it's no bulk of Zeebe's exporter.
     """
+    lines = body.split(b"\n")
     try:
-        found: list[dict[str, Any]] = json.loads(
-            b"[" + b",".join(body.split(b"\n")[1::2]).rstrip(b",") + b"]"
+        found = json.loads(b"[" + b",".join(lines[1::2]).rstrip(b",") + b"]")
+    except (ValueError, RecursionError):
+        return [_one(*pair) for pair in zip(lines[::2], lines[1::2], strict=False)]
+    if all(map(_is_enveloped, found)):
+        return found  # type: ignore[no-any-return]
+    return [_one(*pair) for pair in zip(lines[::2], lines[1::2], strict=False)]
+
+
+def _one(action: bytes, line: bytes) -> dict[str, Any] | Unread:
+    try:
+        found = _loaded(line)
+    except (ValueError, RecursionError):
+        return unread_line(action, None, "it's no JSON")
+    if _is_enveloped(found):
+        return found  # type: ignore[no-any-return]
+    return unread_line(action, found, "it isn't as Zeebe's exporter writes them")
+
+
+def _loaded(line: bytes) -> Any:  # noqa: ANN401  JSON
+    try:
+        return json.loads(line)
+    except RecursionError:
+        return json.loads(shallow(line))
+
+
+def _is_enveloped(found: Any) -> bool:  # noqa: ANN401  JSON
+    """Whether it says where in the log it stands, what it is, and when it was written."""
+    try:
+        return (
+            all(
+                type(found[name]) is int and -_LARGEST <= found[name] < _LARGEST
+                for name in _NUMBERS
+            )
+            and all(found[name].isascii() and len(found[name]) <= _LONGEST_WORD for name in _WORDS)
+            and type(found["value"]) is dict
         )
-    except ValueError:
-        raise ValueError("a bulk is lines of JSON in pairs, an action and a record") from None
-    for record in found:
-        if not (isinstance(record, dict) and record.keys() >= _ENVELOPE):
-            raise ValueError("a record isn't as Zeebe's exporter writes it")
-    return found
+    except (LookupError, TypeError, AttributeError):
+        return False

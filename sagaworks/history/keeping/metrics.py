@@ -27,6 +27,7 @@ class HistoryMetrics:
         records: ``sagaworks_history_records_total{meeting}``, new ones, and repeats that changed
             nothing.
         kept: ``sagaworks_history_kept_total``, the new ones that history keeps.
+        unread: ``sagaworks_history_unread_total``, records that couldn't be read, kept aside.
         refused: ``sagaworks_history_refused_total``, batches that must come again.
         pruned: ``sagaworks_history_pruned_total``, records that were forgotten for their age.
         last_taken: Unix time of the last batch that was committed.
@@ -51,6 +52,11 @@ class HistoryMetrics:
         self.refused: Final = Counter(
             "sagaworks_history_refused", "Batches that must come again.", registry=registry
         )
+        self.unread: Final = Counter(
+            "sagaworks_history_unread",
+            "Records that can't be read: kept aside, what they may tell of is left undecided.",
+            registry=registry,
+        )
         self.pruned: Final = Counter(
             "sagaworks_history_pruned", "Records forgotten for their age.", registry=registry
         )
@@ -67,6 +73,7 @@ class HistoryMetrics:
         self.records.labels("new").inc(taken.new)
         self.records.labels("repeat").inc(taken.repeats)
         self.kept.inc(taken.kept)
+        self.unread.inc(taken.unread)
         self.last_taken.set_to_current_time()
 
     def collect(self) -> Iterable[Metric]:

@@ -47,8 +47,16 @@ def _inserting(dialect: Dialect) -> tuple[str, bool]:
 
 
 def row_of(kept: Record, life: int) -> Row:
-    """Return the row of a record as `records.kept` left it."""
+    """Return the row of a record as `records.kept` left it.
+
+    Raises:
+        ValueError: it couldn't be read again; says why, without values.
+    """
+    records.check(kept)
     value = kept["value"]
+    text = _encode(value)
+    if not text.isascii():
+        text.encode()  # half a character is none that a database takes
     is_instance = value.get("bpmnElementType") == "PROCESS"
     return (
         kept["partitionId"],
@@ -62,7 +70,7 @@ def row_of(kept: Record, life: int) -> Row:
         _named(kept),
         _business_key(kept),
         True if is_instance and kept["intent"] in ENDED else None,
-        _encode(value),
+        text,
     )
 
 

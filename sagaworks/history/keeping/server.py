@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from sagaworks.history.keeping.store import KeptHistory
+    from sagaworks.history.keeping.unread import Unread
     from sagaworks.history.keeping.web import Request
     from sagaworks.history.values import Instance
 
@@ -92,7 +93,7 @@ class HistoryServer:
             return Answer(HTTPStatus.OK, text, CONTENT_TYPE_LATEST)
         return exporter.answer(request, self._take)
 
-    def _take(self, records: list[dict[str, Any]]) -> None:
+    def _take(self, records: list[dict[str, Any] | Unread]) -> None:
         try:
             taken = self.history.take(records)
         except HistoryUnavailable as error:
@@ -150,12 +151,8 @@ def _found(history: KeptHistory, path: str, query: str) -> object:
         LookupError: there is no such page.
     """
     match path.split("/"):
-        case ["instances"]:
-            return [written(one) for one in _instances(history, query)]
-        case ["newest"]:
-            return [one.written() for one in history.newest(**_asked_of_many(query))]
         case [what]:
-            return _ALL[what](history)
+            return _WHOLE[what](history, query)
         case [what, key]:
             return written(_ONE[what](history)(_key(key)))
         case ["instances", key, "diagram"]:
@@ -176,14 +173,18 @@ def _instances(history: KeptHistory, query: str) -> Iterable[Instance]:
     """Return the instances with a business key, or those of some keys."""
     asked = parse_qs(query, keep_blank_values=True)
     if "keys" in asked:
-        keys = [_key(text) for text in asked["keys"][0].split(",")]
-        return history.instances_of(keys).values()
+        return history.instances_of(_keys(asked["keys"][0])).values()
     return history.instances(asked["business_key"][0])
 
 
-_ALL: Final[Mapping[str, Callable[[KeptHistory], object]]] = {
-    "life": lambda history: history.life(),
-    "due-jobs": lambda history: [asdict(one) for one in history.due_jobs()],
+_WHOLE: Final[Mapping[str, Callable[[KeptHistory, str], object]]] = {
+    "life": lambda history, _: history.life(),
+    "due-jobs": lambda history, _: [asdict(one) for one in history.due_jobs()],
+    "instances": lambda history, query: [written(one) for one in _instances(history, query)],
+    "newest": lambda history, query: [
+        one.written() for one in history.newest(**_asked_of_many(query))
+    ],
+    "unread": lambda history, query: history.unread(_keys(parse_qs(query)["keys"][0])),
 }
 _ONE: Final[Mapping[str, Callable[[KeptHistory], Callable[[Any], Any]]]] = {
     "jobs": lambda history: history.job,
@@ -196,6 +197,10 @@ _MANY: Final[Mapping[str, Callable[[KeptHistory], Callable[[Any], Any]]]] = {
     "incidents": lambda history: history.incidents,
     "undoings": lambda history: history.undoings,
 }
+
+
+def _keys(text: str) -> list[Any]:
+    return [_key(one) for one in text.split(",")]
 
 
 def _key(text: str) -> Any:  # noqa: ANN401  of whatever it is the key

@@ -6,8 +6,7 @@ import threading
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import groupby
-from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
 
 from loguru import logger
 from sqlalchemy import ColumnElement, Connection, delete, insert, select
@@ -17,7 +16,9 @@ from sagaworks.errors import ConfigurationError
 from sagaworks.history import records
 from sagaworks.history.account import Account
 from sagaworks.history.keeping import due, partitions, tables
+from sagaworks.history.keeping import unread as aside
 from sagaworks.history.keeping.rows import add, record_of, row_of
+from sagaworks.history.keeping.unread import Unread
 from sagaworks.history.known import each_known
 from sagaworks.history.lives import FIRST, Meeting
 from sagaworks.history.port import HistoryUnavailable
@@ -42,18 +43,19 @@ _PRUNED_AT_ONCE: Final = 200
 """Instances in one transaction: the exporter waits for it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(NamedTuple):
     """What became of a batch.
 
     Attributes:
         new, repeats: how many records were each.
         kept: how many of the new ones history keeps.
+        unread: how many it couldn't read, and has kept aside.
     """
 
     new: int
     kept: int
     repeats: int
+    unread: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +112,10 @@ class KeptHistory:
             why = f"the history is version {found}, this sagaworks knows {asked}"
             raise ConfigurationError(f"{self.name}: {why}; name another by HISTORY_DATABASE_URL")
 
-    def take(self, batch: Sequence[Record]) -> Taken:
+    def take(self, batch: Sequence[Record | Unread]) -> Taken:
         """Keep a batch of records, all of it or nothing; what was there already changes nothing.
+
+        What can't be read is kept aside: `unread` tells of whom nothing may be concluded then.
 
         Raises:
             HistoryUnavailable: the database can't take it now; it must come again.
@@ -119,7 +123,7 @@ class KeptHistory:
         done = Taken(0, 0, 0)
         try:
             with self._turn, self._store.writing() as connection:
-                for number, group in groupby(batch, itemgetter("partitionId")):
+                for number, group in groupby(batch, _partition_of):
                     done = _sum(done, _take(connection, number, [*group]))
         except _FAILURES as error:
             raise HistoryUnavailable(f"{self.name}: {reason_of(error)}") from None
@@ -190,6 +194,12 @@ class KeptHistory:
         account = self._account(_c.instance.in_(keys), own)
         found = {key: account.instance(key) for key in keys}
         return {key: one for key, one in found.items() if one is not None}
+
+    def unread(self, keys: Sequence[SagaKey]) -> Mapping[SagaKey, str]:
+        """See `MissesRecords`."""
+        return self._read(
+            lambda connection: aside.reasons(connection, partitions.lives_of(connection), keys)
+        )
 
     def jobs(self, instance: SagaKey) -> Sequence[Job]:
         """See `History`."""
@@ -282,17 +292,29 @@ _FAILURES: Final = (SQLAlchemyError, CommitUnknownError, DatabaseReplacedError)
 
 
 def _sum(one: Taken, other: Taken) -> Taken:
-    return Taken(one.new + other.new, one.kept + other.kept, one.repeats + other.repeats)
+    return Taken(*(mine + others for mine, others in zip(one, other, strict=True)))
 
 
-def _take(connection: Connection, number: int, batch: Sequence[Record]) -> Taken:
+def _partition_of(one: Record | Unread) -> int:
+    return one.partition if isinstance(one, Unread) else int(one["partitionId"])
+
+
+def _position_of(one: Record | Unread) -> int:
+    return one.position if isinstance(one, Unread) else int(one["position"])
+
+
+def _take(connection: Connection, number: int, batch: Sequence[Record | Unread]) -> Taken:
     partition = partitions.lock(connection, number)
-    lowest = min(record["position"] for record in batch)
+    lowest = min(map(_position_of, batch))
     known = {}
     if lowest <= partition.last:
         known = {**partitions.marks_from(connection, partition, lowest)}
-    rows, repeats = [], 0
+    rows, repeats, unread = [], 0, 0
     for record in batch:
+        if isinstance(record, Unread):
+            unread += 1
+            _put_aside(connection, record, partition)
+            continue
         meeting = partition.meet(record, known)
         if meeting is Meeting.REPEAT:
             repeats += 1
@@ -305,12 +327,28 @@ def _take(connection: Connection, number: int, batch: Sequence[Record]) -> Taken
                 partition.lives.present,
                 record["position"],
             )
-        if kept := records.kept(record):
-            rows.append(row_of(kept, partition.lives.present))
+        try:
+            if kept := records.kept(record):
+                rows.append(row_of(kept, partition.lives.present))
+        except (LookupError, TypeError, ValueError) as error:
+            unread += 1
+            why = str(error) if type(error) is ValueError else type(error).__name__
+            _put_aside(connection, aside.unread(record, why), partition)
     if rows:
         add(connection, rows)
     partitions.save(connection, partition)
-    return Taken(len(batch) - repeats, len(rows), repeats)
+    return Taken(len(batch) - repeats, len(rows), repeats, unread)
+
+
+def _put_aside(connection: Connection, one: Unread, partition: partitions.Partition) -> None:
+    if aside.put_aside(connection, one, partition.lives.present):
+        logger.error(
+            "partition {}, position {}: a record can't be read ({}): kept aside, and what it may"
+            " tell of is left undecided",
+            one.partition,
+            one.position,
+            one.why,
+        )
 
 
 def _keys_below(connection: Connection, key: SagaKey | None, count: int) -> list[SagaKey]:
@@ -348,4 +386,5 @@ def _prune(connection: Connection, before: int) -> int:
     keys = connection.execute(ended).scalars().all()
     if not keys:
         return 0
+    aside.forget(connection, keys)
     return connection.execute(delete(tables.record).where(_c.instance.in_(keys))).rowcount

@@ -78,6 +78,21 @@ to_come = Index(
     postgresql_where=is_to_come,
 )
 
+# What couldn't be read: from where to where, of which instance (0: it doesn't say).
+unread = Table(
+    "history_unread",
+    metadata,
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("life", Integer, primary_key=True, autoincrement=False),
+    Column("instance", BigInteger, primary_key=True, autoincrement=False),
+    Column("first", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    # Of the first of them: when it came, what is wrong with it, and it itself less its variables.
+    Column("at", BigInteger, nullable=False),
+    Column("why", String(200), nullable=False),
+    Column("raw", Text, nullable=False),
+)
+
 partition = Table(
     "history_partition",
     metadata,

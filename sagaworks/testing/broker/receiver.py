@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from sagaworks.history.keeping.exporter import EXPORTER, KEPT, answer, settings_for
+from sagaworks.history.keeping.unread import Unread
 from sagaworks.history.keeping.web import WebServer
 
 if TYPE_CHECKING:
@@ -52,8 +53,9 @@ class Receiver:
     def _answer(self, request: Request) -> Answer:
         return answer(request, self._bulk)
 
-    def _bulk(self, records: list[dict[str, Any]]) -> None:
+    def _bulk(self, records: list[dict[str, Any] | Unread]) -> None:
         for record in records:
+            assert not isinstance(record, Unread), record  # noqa: S101  a test's engine is known
             self.received += 1
             if self.take:
                 self.take(record)
