@@ -265,7 +265,7 @@ class Works:
     def actuator(self, path: str, body: object = None) -> str:
         """Ask the engine's own management port, or tell it something."""
         url = f"{self.engine.monitoring}/actuator/{path}"
-        told = json.dumps(body).encode() if body else None
+        told = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"}
         with urlopen(Request(url, told, headers), timeout=10) as answer:
             return answer.read().decode()
