@@ -391,6 +391,14 @@ class DueContract(RecordContract):
 
         assert history.due_jobs() == []
 
+    def test_what_the_engine_wrote_while_the_back_off_lasted_does_not_count(
+        self, take: Take, history: TellsWhatIsDue
+    ) -> None:
+        take([job(1, "FAILED", retryBackoff=100_000, recurringTime=101_001)])
+        take([later(job(at, "CREATED", at), at * 10_000) for at in (2, 8, 9, 11)])
+
+        assert [one.since for one in history.due_jobs()] == [0]
+
     def test_an_engine_that_was_away_when_a_job_was_due_is_not_blamed_for_that_time(
         self, take: Take, history: TellsWhatIsDue
     ) -> None:
