@@ -28,6 +28,14 @@ RESERVED_PREFIX: Final = "saga_"
 LONGEST_KEY: Final = 200
 """Characters of a business key; it's part of a unique index, which MariaDB limits to 3072 bytes."""
 
+_PARTITION_FROM: Final = 51
+"""The bit of an engine's key from which on its partition stands."""
+
+
+def partition_of(key: SagaKey) -> int:
+    """Return the engine's partition on which all of a process instance is."""
+    return key >> _PARTITION_FROM
+
 
 @dataclass(frozen=True, slots=True)
 class Saga:

@@ -10,6 +10,7 @@ from sagaworks.history import records
 from sagaworks.history.account import Account
 from sagaworks.history.known import Known, each_known
 from sagaworks.history.lives import Lives, Mark, Meeting, meet
+from sagaworks.saga import partition_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -99,6 +100,12 @@ class MemoryHistory:
             named = self._account.business_keys.items()
             found = [self._account.instance(key) for key, name in named if name == business_key]
         return sorted((one for one in found if one), key=lambda one: (one.began, one.key))
+
+    def seen_until(self, key: SagaKey) -> int:
+        """See `TellsHowFar`."""
+        with self._lock:
+            partition = self._partitions.get(partition_of(key))
+            return partition.newest if partition else 0
 
     def jobs(self, instance: SagaKey) -> Sequence[Job]:
         """See `History`."""

@@ -39,6 +39,17 @@ class MissesRecords(Protocol):
         """
 
 
+@runtime_checkable
+class TellsHowFar(Protocol):
+    """What some histories can beside: tell how far they have come."""
+
+    def seen_until(self, key: SagaKey) -> int:
+        """Return when the latest record was written that was seen of the key's partition.
+
+        In the engine's milliseconds; 0 where none was.
+        """
+
+
 class History(Protocol):
     """What the engine has recorded in its present life.
 

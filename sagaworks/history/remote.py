@@ -70,6 +70,11 @@ class HttpHistory:
         return {SagaKey(int(key)): str(why) for key, why in found.items()}
 
     @understood
+    def seen_until(self, key: SagaKey) -> int:
+        """See `TellsHowFar`."""
+        return int(self._said("seen-until", key=f"{key:d}"))
+
+    @understood
     def jobs(self, instance: SagaKey) -> Sequence[Job]:
         """See `History`."""
         return self._many(Job, f"instances/{instance:d}/jobs")

@@ -13,7 +13,7 @@ from sagaworks.history.port import History, HistoryUnavailable, unread_of
 from sagaworks.history.values import Job
 from sagaworks.ledger.decide import Consult, Meant, Question
 from sagaworks.ledger.rows import Arrival
-from sagaworks.saga import JobKey, SagaKey
+from sagaworks.saga import JobKey, SagaKey, partition_of
 
 _BEHIND: Final = 3.0
 """Seconds that history may be behind the engine; its exporter sends once a second."""
@@ -24,6 +24,15 @@ _UNCAUGHT: Final = "UNHANDLED_ERROR_EVENT"
 
 
 Answer = TypeVar("Answer")
+
+
+def _is_of(job: Job, arrival: Arrival) -> bool:
+    """Whether it's the arriving job: in a former life its key may have been another's."""
+    return (job.instance, job.element, job.element_instance) == (
+        arrival.process_instance,
+        arrival.element,
+        arrival.element_instance,
+    )
 
 
 class Witness:
@@ -90,7 +99,7 @@ class Witness:
         left = _BEHIND
         while True:
             job = self._history.job(arrival.job)
-            if job and job.instance == arrival.process_instance:
+            if job and _is_of(job, arrival):
                 return job
             if left <= 0:
                 raise HistoryUnavailable(f"history has no record of job {arrival.job} yet")
@@ -102,7 +111,7 @@ class Witness:
             Question.UNCAUGHT: lambda: self._was_uncaught(job),
             Question.RETURNED: lambda: self._came_by_flow(job) > 1,
             Question.TAKEN_AWAY: lambda: self._was_taken_away(JobKey(asked.about), job),
-            Question.FORGOTTEN: lambda: self._is_forgotten(SagaKey(asked.about), arrival),
+            Question.FORGOTTEN: lambda: self._is_forgotten(SagaKey(asked.about), job, arrival),
             Question.BORN_AGAIN: lambda: self._is_born_again(job, noted),
         }
         return answers[asked.question]()
@@ -119,16 +128,26 @@ class Witness:
         instance = self._history.instance(job.instance)
         return instance is not None and instance.began != noted
 
-    def _is_forgotten(self, owner: SagaKey, arrival: Arrival) -> bool:
-        """Only an engine that was restored forgets; in its first life it proves nothing.
+    def _is_forgotten(self, owner: SagaKey, job: Job, arrival: Arrival) -> bool:
+        """Only an engine that was restored forgets, and only its own word proves it.
 
-        The owner may have begun a moment ago on another partition, whose records come by
-        themselves: what has been seen of the arriving job says nothing of those.
+        The owner may have begun a moment ago, and its records be on their way, for however long. So
+        the job is handed back, once, for this very reason. Once history has the record of that, it
+        has all that the engine wrote on the partition before: the owner's too, if there is one.
+        Of another partition it says nothing: then it can't be told.
+
+        Raises:
+            HistoryUnavailable: the reason for which the job is to be handed back.
         """
-        if self._history.life() == 1 or self._is_known(owner, arrival):
+        life = self._history.life()
+        if life == 1 or partition_of(owner) != partition_of(arrival.process_instance):
             return False
-        self._pause(_BEHIND)
-        return not self._is_known(owner, arrival)
+        if self._is_known(owner, arrival) or unread_of(self._history, [owner]):
+            return False
+        reason = f"process instance {owner} is unknown in the engine's life {life}: asked once more"
+        if not job.error_message.endswith(reason):
+            raise HistoryUnavailable(reason)
+        return True
 
     def _is_known(self, owner: SagaKey, arrival: Arrival) -> bool:
         found = self._history.instance(owner)

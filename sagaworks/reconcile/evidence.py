@@ -4,6 +4,7 @@ A record counts for a row only if it is of the row's own saga and step: in anoth
 engine its key is a stranger's. Each question is asked once for a saga's rows.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -11,7 +12,7 @@ from typing import Final, Self
 
 from sagaworks.history import Element, History, Instance, Job
 from sagaworks.history.deployed import Deployed, read_deployed
-from sagaworks.history.port import instances_of, unread_of
+from sagaworks.history.port import TellsHowFar, instances_of, unread_of
 from sagaworks.reconcile.effects import Effect
 from sagaworks.saga import ElementKey, JobKey, SagaKey
 
@@ -19,6 +20,9 @@ TERMINATED: Final = "ELEMENT_TERMINATED"
 ENDED: Final = "ELEMENT_COMPLETED"
 
 UNDECLARED: Final = ""
+
+CLOCKS_DIFFER: Final = 5.0
+"""Seconds by which the engine's clock and this machine's may differ."""
 
 
 class Diagrams:
@@ -118,6 +122,16 @@ class Evidence:
             again: ask anew, after all else has been asked.
         """
         return (unread_of(self._history, [key]) if again else self._told.unread).get(key)
+
+    def has_come_past(self, effect: Effect) -> bool:
+        """Whether history has come past the moment at which an effect was committed.
+
+        Until then the record of its process instance may be on its way, for however long.
+        """
+        if not isinstance(self._history, TellsHowFar):
+            return False
+        committed = (time.time() - effect.age + CLOCKS_DIFFER) * 1000
+        return self._history.seen_until(effect.entry.process_instance) > committed
 
     def mark_holds(self, effect: Effect) -> bool:
         """Whether the engine counts what it was heard to count: one that was restored may not."""

@@ -98,8 +98,7 @@ def _judged(effect: Effect, evidence: Evidence) -> Verdict:
         return _SURELY_SETTLED
     instance = evidence.instance(entry.process_instance)
     if instance is None:
-        why = f"the engine's history knows no process instance {entry.process_instance} of it"
-        return Verdict(Act.LIST, why, Kind.FORGOTTEN)
+        return _unknown(effect, evidence)
     if entry.undone_by is not None:
         # Whoever begins an undo must end it, also after the pivot: docs/decisions/0033.
         return _UNDO if evidence.undo_is_over(effect) else _GOES_ON
@@ -107,6 +106,14 @@ def _judged(effect: Effect, evidence: Evidence) -> Verdict:
     if is_plain and not evidence.is_nested(effect, instance):
         return _SURELY_SETTLED if instance.last == ENDED else _GOES_ON
     return _by_its_job(effect, instance, evidence)
+
+
+def _unknown(effect: Effect, evidence: Evidence) -> Verdict:
+    instance = effect.entry.process_instance
+    why = f"the engine's history knows no process instance {instance} of it"
+    if evidence.has_come_past(effect):
+        return Verdict(Act.LIST, why, Kind.FORGOTTEN)
+    return Verdict(Act.LIST, f"{why}, and isn't known to have come so far")
 
 
 def _by_its_job(effect: Effect, instance: Instance, evidence: Evidence) -> Verdict:

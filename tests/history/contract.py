@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 import pytest
 
 from sagaworks.history import BrowsableHistory, History, Known, TellsWhatIsDue
-from sagaworks.history.port import instances_of
+from sagaworks.history.port import TellsHowFar, instances_of
 from sagaworks.saga import SagaKey
 from tests.history.recorded import (
     DEFINITION,
@@ -160,6 +160,15 @@ class AnswerContract:
 
 class RecordContract(AnswerContract):
     """What is asked of a history that the engine's records are given to."""
+
+    def test_it_tells_how_far_it_has_come_on_each_partition(
+        self, take: Take, history: History
+    ) -> None:
+        assert isinstance(history, TellsHowFar)
+        take([job(5, "CREATED"), record(7, "MESSAGE", "EXPIRED", 1)])
+
+        assert history.seen_until(SagaKey(ORDER)) == 1007
+        assert history.seen_until(SagaKey((2 << 51) + 1)) == 0
 
     def test_flows_that_were_taken_are_kept(self, take: Take, history: History) -> None:
         take([element(1, "SEQUENCE_FLOW_TAKEN", 30, "a_to_b", bpmnElementType="SEQUENCE_FLOW")])

@@ -71,6 +71,20 @@ class Recorded:
             retries=3,
         )
 
+    def handed_back(self, step: Step[..., Any], job: int, instance: int, why: str) -> None:
+        """A worker gave the job back, and said why."""
+        self._record(
+            "JOB",
+            "FAILED",
+            job,
+            type=step.job_type,
+            processInstanceKey=instance,
+            elementId=step.name,
+            elementInstanceKey=1000 + job,
+            retries=3,
+            errorMessage=why,
+        )
+
     def element(
         self, id_: str, intent: str, key: int, *, scope: int, instance: int = 1, kind: str = ""
     ) -> None:

@@ -1,5 +1,7 @@
 """The contract of the reconciler: what history shows of an open row, and what is done about it."""
 
+import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -57,12 +59,19 @@ def declared(leave: str) -> str:
     return PIVOT.format(leave=f'<zeebe:property name="saga.leave" value="{leave}"/>')
 
 
+class UpToDate(MemoryHistory):
+    """One that has come as far as the engine has; the times of its records are made up."""
+
+    def seen_until(self, key: SagaKey) -> int:
+        return sys.maxsize
+
+
 class Settled:
     """A world with an engine's history, and the reconciler of its worker."""
 
     def __init__(self, world: World, service: Service = shop) -> None:
         self.world = world
-        self.history = MemoryHistory()
+        self.history = UpToDate()
         self.engine = Recorded(self.history)
         self.outcomes: Counter[str] = Counter()
         self.reconciler = self.another(world, service)
@@ -163,6 +172,26 @@ class SettleContract:
 
         assert settled.listed == []
         assert world.in_doubt(-1) == 0
+
+    @pytest.mark.parametrize(
+        "seconds,kind", [(-60, "in_doubt"), (0, "in_doubt"), (60, "forgotten")]
+    )
+    def test_only_a_history_that_has_come_past_an_effect_can_say_it_is_forgotten(
+        self,
+        world: World,
+        settled: Settled,
+        monkeypatch: pytest.MonkeyPatch,
+        seconds: int,
+        kind: str,
+    ) -> None:
+        world.stock(count=3)
+        world.deliver(hold_stock, LAMP, job=11)
+        seen = int((time.time() + seconds) * 1000)
+        monkeypatch.setattr(settled.history, "seen_until", lambda _: seen)
+
+        settled.sweep()
+
+        assert settled.listed == [("hold_stock", kind)]
 
     def test_a_record_of_another_saga_with_the_same_keys_says_nothing(
         self, world: World, settled: Settled
@@ -469,7 +498,7 @@ class SettleContract:
     ) -> None:
         settled.hold()
         settled.engine.job(hold_stock, "CANCELED", job=11)
-        settled.engine.job(hold_stock, "CREATED", job=12, element_instance=2012)
+        settled.engine.job(hold_stock, "CREATED", job=12)
         world.engine.jobs.update({11: GONE, 12: HELD})
 
         world.deliver(hold_stock, LAMP, job=12)
@@ -725,6 +754,9 @@ class SettleContract:
         settled.engine.job(hold_stock, "CREATED", job=21, instance=2)
         world.engine.jobs.update({11: GONE, 21: HELD})
 
+        with pytest.raises(HistoryUnavailable) as asked:
+            world.deliver(hold_stock, LAMP, job=21, instance=2)
+        settled.engine.handed_back(hold_stock, 21, 2, f"history must decide: {asked.value}")
         answer = world.deliver(hold_stock, LAMP, job=21, instance=2)
 
         assert answer.outcome is Outcome.ADOPTED
@@ -743,23 +775,76 @@ class SettleContract:
 
         assert (answer.outcome, world.available) == (Outcome.DUPLICATE, 2)
 
+    @pytest.mark.parametrize("deliveries", [1, 3])
     def test_an_owner_whose_records_are_on_their_way_is_not_forgotten(
+        self, world: World, settled: Settled, deliveries: int
+    ) -> None:
+        """However far behind history is, and whatever it knows of the job that asks."""
+        _two_owners(world, settled)
+        for _ in range(deliveries):
+            with pytest.raises(HistoryUnavailable, match="asked once more"):
+                world.deliver(hold_stock, LAMP, job=21, instance=2)
+        settled.engine.saga(ORDER, 1)
+        settled.engine.handed_back(hold_stock, 21, 2, "process instance 1 is unknown")
+
+        answer = world.deliver(hold_stock, LAMP, job=21, instance=2)
+
+        assert (answer.outcome, world.available) == (Outcome.DUPLICATE, 2)
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            "process instance 1 is unknown in the engine's life 1: asked once more",
+            "process instance 3 is unknown in the engine's life 2: asked once more",
+            "history has no record of job 21 yet",
+        ],
+        ids=["another life", "another owner", "another reason"],
+    )
+    def test_what_was_handed_back_for_another_reason_proves_nothing(
+        self, world: World, settled: Settled, other: str
+    ) -> None:
+        _two_owners(world, settled)
+        settled.engine.handed_back(hold_stock, 21, 2, other)
+
+        with pytest.raises(HistoryUnavailable, match="asked once more"):
+            world.deliver(hold_stock, LAMP, job=21, instance=2)
+
+    def test_what_proved_it_in_a_former_life_proves_nothing_in_the_next(
         self, world: World, settled: Settled
     ) -> None:
-        settled.engine.saga("order-7", 7)
+        _two_owners(world, settled)
+        with pytest.raises(HistoryUnavailable) as asked:
+            world.deliver(hold_stock, LAMP, job=21, instance=2)
         settled.engine.restored()
-        settled.engine.saga("order-8", 8, began=9_999)
-        world.stock(count=3)
-        world.deliver(hold_stock, LAMP, job=11)
-        settled.engine.saga(ORDER, 2)
-        settled.engine.job(hold_stock, "CREATED", job=21, instance=2)
+        settled.engine.saga(ORDER, 2, began=99_999)
+        settled.engine.handed_back(hold_stock, 21, 2, str(asked.value))
 
-        def from_another_partition(_seconds: float) -> None:
-            settled.engine.saga(ORDER, 1)
+        with pytest.raises(HistoryUnavailable, match="life 3"):
+            world.deliver(hold_stock, LAMP, job=21, instance=2)
 
-        witness = Witness(settled.history, from_another_partition)
-        world.ledger = Ledger(world.store, world.engine.probe, lambda _: None, witness)
-        world.engine.jobs.update({11: GONE, 21: HELD})
+    def test_an_owner_on_another_partition_is_left_to_a_person(
+        self, world: World, settled: Settled
+    ) -> None:
+        elsewhere = (2 << 51) + 2
+        settled.hold()
+        settled.engine.restored()
+        settled.engine.saga(ORDER, elsewhere, began=9_999)
+        settled.engine.job(hold_stock, "CREATED", job=21, instance=elsewhere)
+
+        answer = world.deliver(hold_stock, LAMP, job=21, instance=elsewhere)
+
+        assert answer.outcome is Outcome.DUPLICATE
+
+    def test_an_owner_of_which_a_record_may_be_unread_is_left_to_a_person(
+        self, world: World, settled: Settled, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        _two_owners(world, settled)
+        monkeypatch.setattr(
+            settled.history,
+            "unread",
+            lambda keys: {key: "text" for key in keys if key == 1},
+            raising=False,
+        )
 
         answer = world.deliver(hold_stock, LAMP, job=21, instance=2)
 
@@ -1066,6 +1151,17 @@ class SettleContract:
 
         assert [row.job for row in world.rows] == [11]
 
+    def test_a_record_of_a_former_life_is_no_sign_that_history_has_seen_the_job(
+        self, world: World, settled: Settled
+    ) -> None:
+        """The engine was restored a moment ago, and gives the key to another step of the saga."""
+        settled.hold("CANCELED")
+        settled.engine.job(hold_stock, "CREATED", job=12, element_instance=2012)
+        world.engine.jobs.update({11: GONE, 12: HELD})
+
+        with pytest.raises(HistoryUnavailable, match="no record of job 12"):
+            world.deliver(hold_stock, LAMP, job=12)
+
     def test_a_compensation_whose_token_was_moved_out_undoes_nothing(
         self, world: World, settled: Settled
     ) -> None:
@@ -1086,6 +1182,18 @@ def _misses(settled: Settled, monkeypatch: pytest.MonkeyPatch) -> str:
         settled.history, "unread", lambda keys: dict.fromkeys(keys, why), raising=False
     )
     return why
+
+
+def _two_owners(world: World, settled: Settled) -> None:
+    """In a restored engine a second instance comes for a saga whose first one isn't known."""
+    settled.engine.saga("order-7", 7)
+    settled.engine.restored()
+    settled.engine.saga("order-8", 8, began=9_999)
+    world.stock(count=3)
+    world.deliver(hold_stock, LAMP, job=11)
+    settled.engine.saga(ORDER, 2)
+    settled.engine.job(hold_stock, "CREATED", job=21, instance=2)
+    world.engine.jobs.update({11: GONE, 21: HELD})
 
 
 def _noting(undone: list[str], name: str) -> object:

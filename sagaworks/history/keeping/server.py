@@ -184,6 +184,7 @@ _WHOLE: Final[Mapping[str, Callable[[KeptHistory, str], object]]] = {
     "newest": lambda history, query: [
         one.written() for one in history.newest(**_asked_of_many(query))
     ],
+    "seen-until": lambda history, query: history.seen_until(_key(parse_qs(query)["key"][0])),
     "unread": lambda history, query: history.unread(_keys(parse_qs(query)["keys"][0])),
 }
 _ONE: Final[Mapping[str, Callable[[KeptHistory], Callable[[Any], Any]]]] = {

@@ -24,7 +24,7 @@ from sagaworks.history.lives import FIRST, Meeting
 from sagaworks.history.port import HistoryUnavailable
 from sagaworks.ledger.faults import CommitUnknownError, DatabaseReplacedError, reason_of
 from sagaworks.ledger.store import Store
-from sagaworks.saga import SagaKey
+from sagaworks.saga import SagaKey, partition_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -200,6 +200,11 @@ class KeptHistory:
         return self._read(
             lambda connection: aside.reasons(connection, partitions.lives_of(connection), keys)
         )
+
+    def seen_until(self, key: SagaKey) -> int:
+        """See `TellsHowFar`."""
+        found = (one.newest for one in self.progress() if one.partition == partition_of(key))
+        return next(found, 0)
 
     def jobs(self, instance: SagaKey) -> Sequence[Job]:
         """See `History`."""

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, and_, insert, or_, select, update
 
 from sagaworks.history.keeping import tables
 from sagaworks.history.values import ENDED
-from sagaworks.saga import SagaKey
+from sagaworks.saga import SagaKey, partition_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -27,9 +27,6 @@ NOBODY: Final = 0
 
 LONGEST_RAW: Final = 2_000
 """Characters of a record that are kept for a person to look at."""
-
-PARTITION_AT: Final = 51
-"""The bit of an engine's key above which its partition stands."""
 
 _VARIABLES: Final = frozenset({"variables", "value"})
 _ADDRESS: Final = re.compile(rb'"_id"\s*:\s*"(\d{1,9})-(\d{1,18})"')
@@ -123,7 +120,7 @@ def reasons(
     before, and those that have begun since.
     """
     c = tables.unread.c
-    of = {key: key >> PARTITION_AT for key in keys}
+    of = {key: partition_of(key) for key in keys}
     wanted = or_(c.instance.in_(keys), and_(c.instance == NOBODY, c.partition.in_({*of.values()})))
     rows = connection.execute(select(tables.unread).where(wanted)).mappings()
     hold = [dict(row) for row in rows if lives[row["partition"]].has(row["life"], row["first"])]
