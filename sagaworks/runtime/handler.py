@@ -26,8 +26,11 @@ from sagaworks.saga import JobKey
 _OUTAGE_PAUSE: Final = 2.0
 """Seconds, at most, for which a job that can't be carried out now is kept before it's handed back.
 
-Not the engine's back-off: 8.6.0 may forget a job whose second one ends (measured, decision 0071).
+Not the engine's back-off: 8.6.0 forgets the end of one in about 120 (measured, decision 0071).
 """
+
+_SHORT: Final = 2.0
+"""Seconds up to which a pause of the worker's own choice isn't left to the engine either."""
 
 _REMEMBERED: Final = 10_000
 
@@ -35,21 +38,28 @@ _REMEMBERED: Final = 10_000
 class Handler:
     """Has jobs carried out, and reports what came of them."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  where the parts of a worker meet
         self,
         crew: Crew,
         reports: Reports,
         metrics: WorkerMetrics,
         tenant: str,
         database_failed: Callable[[str], None],
+        leave_place: Callable[[HeldJob], None],
     ) -> None:
-        """Keep the parts; `database_failed` is told why, so that readiness shows it."""
+        """Keep the parts.
+
+        Args:
+            database_failed: told why, so that readiness shows it.
+            leave_place: gives a job's place to another one, while it only waits.
+        """
         self._crew = crew
         self._reports = reports
         self._metrics = metrics
         self._tenant = tenant
         self._attempts: OrderedDict[JobKey, int] = OrderedDict()
         self._database_failed = database_failed
+        self._leave_place = leave_place
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -105,27 +115,38 @@ class Handler:
 
     async def _retry(self, held: HeldJob, retry: Retry, attempt: int) -> None:
         self._tell(held, "retry", retry.why)
-        pause = retry.after if retry.after is not None else timedelta(seconds=grown(attempt))
-        await self._reports.fail(held, held.job.retries - 1, retry.why, pause)
+        if retry.after is None:
+            await self._fail_later(held, retry.why, attempt)
+        else:
+            await self._reports.fail(held, held.job.retries - 1, retry.why, retry.after)
 
     async def _hand_back(self, held: HeldJob, why: str) -> None:
         self._tell(held, "handed_back", why, "WARNING")
-        await self._keep_for_a_moment(held)
+        # In its place: the worker mustn't go through the whole queue.
+        await self._wait_with(held, grown(1, first=_OUTAGE_PAUSE))
         await self._reports.fail(held, held.job.retries, why)
 
-    async def _keep_for_a_moment(self, held: HeldJob) -> None:
-        """Wait with the job, in its place: the worker mustn't go through the whole queue."""
+    async def _fail_later(self, held: HeldJob, why: str, attempt: int) -> None:
+        """Fail the job after a pause that grows: a short one is waited here, the others there."""
+        pause, retries = grown(attempt), held.job.retries - 1
+        if pause <= _SHORT and retries > 0:
+            # Others of the service may do better.
+            self._leave_place(held)
+            await self._wait_with(held, pause)
+            pause = 0.0
+        await self._reports.fail(held, retries, why, timedelta(seconds=pause))
+
+    async def _wait_with(self, held: HeldJob, seconds: float) -> None:
         left = max(0.0, held.left - MARGIN)
         with suppress(TimeoutError):
-            async with asyncio.timeout(min(grown(1, first=_OUTAGE_PAUSE), left / 2)):
+            async with asyncio.timeout(min(seconds, left / 2)):
                 await self._stopping.wait()
 
     async def _failed(self, held: HeldJob, error: Exception, attempt: int) -> None:
         self._metrics.jobs.labels(held.task.name, "failed").inc()
         logger.bind(outcome="failed").opt(exception=error).error("{}", type(error).__name__)
         why = f"{type(error).__name__} in {held.task.job_type}; the worker's log has the traceback"
-        pause = timedelta(seconds=grown(attempt))
-        await self._reports.fail(held, held.job.retries - 1, why, pause)
+        await self._fail_later(held, why, attempt)
 
     def _tell(self, held: HeldJob, outcome: str, what: str = "", level: str = "INFO") -> None:
         self._metrics.jobs.labels(held.task.name, outcome).inc()

@@ -55,6 +55,7 @@ class HeldJob:
         lost: the engine said that it isn't ours any more.
         given_up: the worker stops before its step has ended; the step mustn't commit any more.
         reported: something was sent about it, which may have arrived.
+        has_place: it counts among the jobs that the worker has room for.
     """
 
     job: Any
@@ -65,6 +66,7 @@ class HeldJob:
     lost: bool = False
     given_up: bool = False
     reported: bool = False
+    has_place: bool = True
 
     @property
     def key(self) -> JobKey:

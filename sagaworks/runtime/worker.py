@@ -150,7 +150,8 @@ class Worker:
             awaiting = self._awaiting_ledger(commands, stack)
             self._crew = Crew(ledger, awaiting, self._pool, threads, group, self.metrics)
             self.slots.resize(self._crew.room)
-            self._handler = Handler(self._crew, reports, self.metrics, tenant, self._say_database)
+            doors = self._say_database, self._leave_place
+            self._handler = Handler(self._crew, reports, self.metrics, tenant, *doors)
             self._contact = Contact(stub, self.settings.engine_address(), self.metrics)
             self._sources = [self._source(stub, task) for task in self._tasks()]
             reconciler = self._reconciler()
@@ -264,11 +265,16 @@ class Worker:
         held = self._jobs.pop(running)
         if self._crew:
             self.slots.resize(self._crew.room)
-        self.slots.give()
+        self._leave_place(held)
         self.metrics.jobs_in_flight.set(len(self._jobs))
         if not running.cancelled() and running.exception():
             # Nothing may leave a handler; if something does, the lock's end brings the job back.
             logger.opt(exception=running.exception()).error("job {} not answered", held.key)
+
+    def _leave_place(self, held: HeldJob) -> None:
+        if held.has_place:
+            held.has_place = False
+            self.slots.give()
 
     async def _keep_locks(self, commands: JobCommands) -> None:
         """Extend the locks of running jobs; a refusal tells the step that it has lost its job."""

@@ -111,7 +111,8 @@ class Life:
         self._marks = Marks(ledger.mark_counted, self.hands.marks_pool)
         reports = Reports(commands, self._marks, partial(self._count_report, ledger))
         crew = Crew(ledger, None, self.hands.pool, _THREADS, 1, metrics)
-        self._handler = Handler(crew, reports, metrics, TENANT, lambda _why: None)
+        nobody = lambda _: None  # noqa: E731
+        self._handler = Handler(crew, reports, metrics, TENANT, nobody, nobody)
         # No time passes here: what can't be done now comes again when nothing else is left to do.
         self._handler.stop()
 
