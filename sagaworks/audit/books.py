@@ -7,12 +7,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from sagaworks.audit.difference import Difference, What
-from sagaworks.ledger.reader import SETTLED_WITHIN, read_known, read_trail
+from sagaworks.ledger.reader import SETTLED_WITHIN, read_known, read_owners, read_trail
 from sagaworks.ledger.rows import State
 from sagaworks.reconcile import doubts_of, effects
 from sagaworks.reconcile.evidence import Diagrams, Evidence, Told
 from sagaworks.reconcile.judge import Act, Kind, Verdict, judge
 from sagaworks.reconcile.settling import job_types_of
+from sagaworks.saga import SagaKey
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -87,6 +88,12 @@ class Books:
         """Return those of the sagas that the ledger has a row of."""
         with self.store.reading() as connection:
             return read_known(connection, self.tenant, saga_keys)
+
+    def owners(self, saga_keys: Collection[str]) -> dict[str, SagaKey]:
+        """Return which process instances own business keys, by the ledger."""
+        with self.store.reading() as connection:
+            found = read_owners(connection, self.tenant, saga_keys)
+        return {key: SagaKey(instance) for key, instance in found.items()}
 
     def has_undo(self, name: str) -> bool:
         """Whether a step of the ledger has a compensation in this version."""

@@ -35,7 +35,7 @@ class What(StrEnum):
     NO_LEDGER = "no_ledger"
     """The engine has seen this service do a step, and its ledger doesn't know the saga."""
     TWICE = "twice"
-    """Two process instances with one business key are running."""
+    """Two process instances have one business key, and one is running that isn't the saga's."""
     OVERLOOKED = "overlooked"
     """The engine was to offer a job again, has written on since, and hasn't offered it."""
     DAMAGED = "damaged"
@@ -55,7 +55,8 @@ _NEXT: Final[Mapping[What, str]] = {
     What.WITHDRAWN: _FIX,
     What.OPEN_INTENT: "its worker makes the same call again; `sagaworks trail {key}` shows the job",
     What.NO_LEDGER: "the database is another's, or rows were lost: see {service}'s database URL",
-    What.TWICE: "cancel the one that is a mistake, in Operate; `sagaworks trail {key}` shows both",
+    What.TWICE: "cancel the one that is a mistake, in Operate, if no service has a row of it:"
+    " `sagaworks trail {key}` shows both",
     What.OVERLOOKED: "start the broker again: then it offers the job; `sagaworks trail {key}` shows"
     " the saga",
     What.DAMAGED: "restore the row, or upgrade; until then nothing of the saga is settled",

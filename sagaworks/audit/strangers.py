@@ -6,12 +6,14 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
 from sagaworks.audit.difference import Difference, What
+from sagaworks.history.port import instances_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sagaworks.audit.books import Books
     from sagaworks.history import BrowsableHistory, Known
+    from sagaworks.saga import SagaKey
 
 _PORTION: Final = 100
 
@@ -33,7 +35,7 @@ class Strangers:
         self._history = history
         self._books = books
         self._most = most
-        self._running: defaultdict[str, list[int]] = defaultdict(list)
+        self._running: defaultdict[str, list[SagaKey]] = defaultdict(list)
         self.seen = 0
 
     def differences(self) -> Iterator[Difference]:
@@ -50,6 +52,26 @@ class Strangers:
             if len(instances) > 1:
                 both = ", ".join(map(str, sorted(instances)))
                 yield Difference("", key, What.TWICE, f"process instances {both} are running")
+        yield from self._second_ones()
+
+    def _second_ones(self) -> Iterator[Difference]:
+        """Yield who runs alone under a key that is another's, which the engine knows too.
+
+        A start whose reply got lost leaves one, halted at its first step: nothing of it is in a
+        ledger. One whose first is forgotten is told with that one's effects.
+        """
+        alone = {key: found[0] for key, found in self._running.items() if len(found) == 1}
+        keys = [*alone]
+        for at in range(0, len(keys), _PORTION):
+            owners: dict[str, SagaKey] = {}
+            for books in self._books:
+                owners |= books.owners(keys[at : at + _PORTION])
+            others = {key: owner for key, owner in owners.items() if owner != alone[key]}
+            known = instances_of(self._history, [*others.values()])
+            for key, owner in others.items():
+                if owner in known and known[owner].business_key == key:
+                    why = f"process instance {alone[key]} is running, and the saga is {owner}'s"
+                    yield Difference("", key, What.TWICE, why)
 
     def _batches(self) -> Iterator[Sequence[Known]]:
         before = None

@@ -154,14 +154,14 @@ def check(slim: Record) -> None:
     needed = _NEEDED[kind]
     if kind == "PROCESS_INSTANCE" and value.get("bpmnElementType") == "PROCESS":
         needed = _OF_A_PROCESS
-    if missing := needed - value.keys():
-        raise ValueError(f"{kind} has no {min(missing)}")
+    if not value.keys() >= needed:
+        raise ValueError(f"{kind} has no {min(needed - value.keys())}")
     for name, one in value.items():
-        wanted = int if name in _NUMBERS else str
-        if type(one) is not wanted:
-            raise ValueError(f"{name} of {kind} is a {type(one).__name__}")
-        if isinstance(one, int) and not -_LARGEST <= one < _LARGEST:
-            raise ValueError(f"{name} of {kind} is too large")
+        if name in _NUMBERS:
+            if type(one) is not int or not -_LARGEST <= one < _LARGEST:
+                raise ValueError(f"{name} of {kind} is no number, or too large")
+        elif type(one) is not str:
+            raise ValueError(f"{name} of {kind} is no text")
 
 
 def read_job(record: Record, before: Job | None = None) -> Job:

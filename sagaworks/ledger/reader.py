@@ -60,6 +60,13 @@ def read_owner(connection: Connection, tenant: str, saga_key: str) -> int | None
     return connection.execute(select(saga.c.process_instance).where(*ours)).scalar()
 
 
+def read_owners(connection: Connection, tenant: str, saga_keys: Collection[str]) -> dict[str, int]:
+    """Return the process instances that own the business keys here, for those that are owned."""
+    ours = (saga.c.tenant == tenant, saga.c.saga_key.in_(saga_keys))
+    found = connection.execute(select(saga.c.saga_key, saga.c.process_instance).where(*ours))
+    return {row[0]: row[1] for row in found if row[1] is not None}
+
+
 def read_known(connection: Connection, tenant: str, saga_keys: Collection[str]) -> set[str]:
     """Return those of the sagas that this service knows."""
     ours = (saga.c.tenant == tenant, saga.c.saga_key.in_(saga_keys))

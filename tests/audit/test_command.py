@@ -335,6 +335,16 @@ def test_a_job_is_not_overlooked_as_long_as_the_engine_may_be_late(
     assert "note: jobs due to be offered again: 1; the engine has told of too little" in said.out
 
 
+def test_a_job_is_not_overlooked_where_a_record_of_its_saga_can_not_be_read(
+    store: Store, history: KeptHistory, run: Run
+) -> None:
+    settled(store, history)
+    history.take([failed_with_a_back_off(5), job(6, "RECURRED_AFTER_BACKOFF", 12, elementId=6)])
+    history.take([later(job(at, "CREATED", 20 + at), 30_000 * at) for at in (7, 8, 10)])
+
+    assert "overlooked:" not in run().out
+
+
 def test_a_history_that_does_not_know_what_is_due_says_so() -> None:
     picture = Picture()
 

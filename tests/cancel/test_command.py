@@ -131,6 +131,20 @@ def test_a_saga_past_its_pivot(history: KeptHistory, run: Run, asked: list[objec
     assert "it is past its pivot, charge_card, and can only go forward" in said.err
 
 
+def test_a_saga_whose_pivot_may_be_done_by_a_record_that_can_not_be_read(
+    history: KeptHistory, run: Run, asked: list[object]
+) -> None:
+    history.take(
+        [*running("stop"), element(4, "ELEMENT_COMPLETED", 40, "charge_card", elementId=4)]
+    )
+
+    said = run()
+
+    assert (said.code, asked) == (1, [])
+    assert f"{KEY}: history can't read what the engine wrote at position 4" in said.err
+    assert said.err.endswith("nothing was cancelled\n")
+
+
 def test_two_instances_with_one_key(history: KeptHistory, run: Run, asked: list[object]) -> None:
     another = variable(5, "saga_key", KEY, processInstanceKey=OTHER, scopeKey=OTHER)
     history.take([*running(), process(4, "ELEMENT_ACTIVATING", OTHER), another])

@@ -280,6 +280,30 @@ class AuditContract:
         assert (one.saga_key, one.what) == (ORDER, "twice")
         assert "process instances 1, 2 are running" in one.as_line()
 
+    def test_a_second_instance_of_a_saga_that_has_ended_is_told(self, settled: Settled) -> None:
+        """A start whose reply was lost left it, halted before it changed anything."""
+        settled.hold()
+        settled.engine.ended(1)
+        settled.engine.saga(ORDER, 2)
+
+        strangers = Strangers(settled.history, [books_of(settled)], most=100)
+
+        (one,) = strangers.differences()
+        assert (one.saga_key, one.what) == (ORDER, "twice")
+        assert "process instance 2 is running, and the saga is 1's" in one.as_line()
+
+    @pytest.mark.parametrize("owner", [1, 2], ids=["forgotten", "its own"])
+    def test_an_instance_of_a_forgotten_saga_or_its_own_is_no_second_one(
+        self, world: World, settled: Settled, owner: int
+    ) -> None:
+        world.stock(count=3)
+        world.deliver(hold_stock, LAMP, job=11, instance=owner)
+        settled.engine.saga(ORDER, 2)
+
+        strangers = Strangers(settled.history, [books_of(settled)], most=100)
+
+        assert [*strangers.differences()] == []
+
     @pytest.mark.parametrize("change", [{"who": "eve"}, {"became": "{}"}, {"was": "{}"}])
     def test_an_audit_row_stands(
         self, world: World, settled: Settled, change: dict[str, str]

@@ -137,13 +137,14 @@ def _loaded(line: bytes) -> Any:  # noqa: ANN401  JSON
 def _is_enveloped(found: Any) -> bool:  # noqa: ANN401  JSON
     """Whether it says where in the log it stands, what it is, and when it was written."""
     try:
-        return (
-            all(
-                type(found[name]) is int and -_LARGEST <= found[name] < _LARGEST
-                for name in _NUMBERS
-            )
-            and all(found[name].isascii() and len(found[name]) <= _LONGEST_WORD for name in _WORDS)
-            and type(found["value"]) is dict
-        )
+        for name in _NUMBERS:
+            number = found[name]
+            if type(number) is not int or not -_LARGEST <= number < _LARGEST:
+                return False
+        for name in _WORDS:
+            word = found[name]
+            if len(word) > _LONGEST_WORD or not word.isascii():
+                return False
+        return type(found["value"]) is dict
     except (LookupError, TypeError, AttributeError):
         return False
