@@ -30,6 +30,17 @@ _LARGEST_POLL: Final = 64
 _POLL_SECONDS: Final = 3.0
 """A poll that doesn't wait is answered in milliseconds; a hung one holds places meanwhile."""
 
+_SILENT: Final = 0.03
+"""Seconds without a job after which a stream that was left unread seems to have nothing left: what
+was pushed meanwhile has gone back to the engine, and only a poll brings it."""
+
+_OWED_AT_MOST: Final = 0.25
+"""Seconds after which it's fetched all the same: a stream that flows on has newer jobs than these.
+
+A poll with each place that came free would be one for each job under full load, and cost the engine
+as much as the job itself.
+"""
+
 _READ_ON: Final = 0.05
 """Seconds without a job after which a stopped stream counts as read to its end."""
 
@@ -109,6 +120,8 @@ class JobSource:
         self._give_back = give_back
         self._contact = contact
         self._poll_now = asyncio.Event()
+        self._heard = 0.0
+        self._owed_since: float | None = None
         self._stopping = False
         self.reason: str | None = None
 
@@ -152,13 +165,14 @@ class JobSource:
                 # Not reading is what pushes back: HTTP/2 flow control stops the engine's pushes.
                 if not self._slots.free:
                     await self._slots.room()
-                    self._poll_now.set()
+                    self._look_after_a_while()
                 reading = asyncio.ensure_future(call.read())
                 # Cancelling a read would cancel the call, and lose the jobs that are here already.
                 job = await asyncio.shield(reading)
                 reading = None
                 if job is grpc.aio.EOF:
                     return
+                self._heard = time.monotonic()
                 self._reached()
                 pause.reset()
                 await self._take_in(job)
@@ -189,6 +203,22 @@ class JobSource:
             self._give_back(job)
             raise
         self._receive(job)
+
+    def _look_after_a_while(self) -> None:
+        """Have what the engine took back meanwhile polled, once the stream has had its say."""
+        if self._owed_since is None:
+            self._owed_since = time.monotonic()
+            asyncio.get_running_loop().call_later(_SILENT, self._look)
+
+    def _look(self) -> None:
+        assert self._owed_since is not None  # noqa: S101  only called while something is owed
+        now = time.monotonic()
+        due = min(self._heard + _SILENT, self._owed_since + _OWED_AT_MOST)
+        if due > now:
+            asyncio.get_running_loop().call_later(due - now, self._look)
+            return
+        self._owed_since = None
+        self._poll_now.set()
 
     async def _poll(self) -> None:
         await self._slots.take()

@@ -138,6 +138,23 @@ async def test_a_freed_place_wakes_the_poll(
     assert max(b.at - a.ended for a, b in pairwise(polls)) < 1.0
 
 
+async def test_a_full_worker_looks_for_what_the_engine_took_back_but_not_at_each_freed_place(
+    gateway: ScriptedGateway, shop: Shop, together: Together
+) -> None:
+    """A job that is pushed to a full worker may go back to the engine, where only polls find it."""
+    async with shop.open(lock=timedelta(seconds=20), group=0):
+        await shop.streaming("ask_price")
+        before, began = len(gateway.polls_of(ASK_PRICE)), time.monotonic()
+        jobs = [gateway.offer(ASK_PRICE, {"sku": f"lamp {n}"}) for n in range(BURST)]
+        for job in jobs:
+            await job.settled(timeout=30)
+        await gateway.until(lambda: len(gateway.polls_of(ASK_PRICE)) > before)
+        took = time.monotonic() - began
+
+    # Here 200 jobs take about a second.
+    assert len(gateway.polls_of(ASK_PRICE)) - before <= 1 + took / 0.03
+
+
 async def test_steps_of_one_service_share_its_limit(gateway: ScriptedGateway, shop: Shop) -> None:
     gate = shop.gate
 
