@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from prometheus_client import (
@@ -102,6 +103,9 @@ class WorkerMetrics:
         self.draining: Final = _gauge(
             registry, "sagaworks_draining", "Whether the worker was told to stop: 1 or 0."
         )
+        counted = (self.jobs, self.outcomes, self.job_reports, self.step_seconds, self.group_jobs)
+        for metric in counted:
+            _remember_series(metric)
         build = Gauge(
             "sagaworks_build_info", "The library's version.", ["version"], registry=registry
         )
@@ -122,3 +126,8 @@ class WorkerMetrics:
 
 def _gauge(registry: CollectorRegistry, name: str, what: str) -> Gauge:
     return Gauge(name, what, registry=registry)
+
+
+def _remember_series(metric: Counter | Histogram) -> None:
+    """Have a metric that each job counts in find its series at once, without a lock."""
+    setattr(metric, "labels", cache(metric.labels))  # noqa: B010  no type checker would allow it

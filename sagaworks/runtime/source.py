@@ -121,6 +121,8 @@ class JobSource:
         self._contact = contact
         self._poll_now = asyncio.Event()
         self._heard = 0.0
+        self._reads = False
+        self._closing = False
         self._owed_since: float | None = None
         self._stopping = False
         self.reason: str | None = None
@@ -159,39 +161,57 @@ class JobSource:
 
     async def _read_stream(self, pause: Backoff) -> None:
         call = self._stub.StreamActivatedJobs(self._wanted.stream())
-        reading: asyncio.Future[Any] | None = None
+        self._closing = self._reads = False
+        reading = asyncio.create_task(self._keep_reading(call, pause))
         try:
-            while True:
-                # Not reading is what pushes back: HTTP/2 flow control stops the engine's pushes.
-                if not self._slots.free:
-                    await self._slots.room()
-                    self._look_after_a_while()
-                reading = asyncio.ensure_future(call.read())
-                # Cancelling a read would cancel the call, and lose the jobs that are here already.
-                job = await asyncio.shield(reading)
-                reading = None
-                if job is grpc.aio.EOF:
-                    return
-                self._heard = time.monotonic()
-                self._reached()
-                pause.reset()
-                await self._take_in(job)
+            # Cancelling a read would cancel the call, and lose the jobs that are here already.
+            await asyncio.shield(reading)
         except asyncio.CancelledError:
-            await self._give_back_pushed(call, reading or asyncio.ensure_future(call.read()))
+            await self._give_back_pushed(call, reading, pause)
             raise
         finally:
             call.cancel()
 
-    async def _give_back_pushed(self, call: Any, reading: asyncio.Future[Any]) -> None:  # noqa: ANN401
+    async def _keep_reading(self, call: Any, pause: Backoff) -> None:  # noqa: ANN401
+        """Hand over what is pushed; once the stream is to be closed, give it back instead."""
+        while True:
+            # Not reading is what pushes back: HTTP/2 flow control stops the engine's pushes.
+            if not (self._slots.free or self._closing):
+                await self._slots.room()
+                self._look_after_a_while()
+            self._reads = True
+            job = await call.read()
+            self._reads = False
+            if job is grpc.aio.EOF:
+                return
+            self._heard = time.monotonic()
+            if self._closing:
+                self._give_back(job)
+                continue
+            self._reached()
+            pause.reset()
+            await self._take_in(job)
+
+    async def _give_back_pushed(
+        self,
+        call: Any,  # noqa: ANN401
+        reading: asyncio.Task[None],
+        pause: Backoff,
+    ) -> None:
         """Give back the jobs that were pushed before the stream is closed."""
+        self._closing = True
+        if not (self._reads or reading.done()):
+            # It waits for a place, which nobody needs any more.
+            reading.cancel()
+            await asyncio.wait({reading})
+            reading = asyncio.create_task(self._keep_reading(call, pause))
         until = time.monotonic() + _READ_ON_AT_MOST
         try:
-            while time.monotonic() < until:
-                done, _ = await asyncio.wait({reading}, timeout=_READ_ON)
-                if not done or reading.exception() or reading.result() is grpc.aio.EOF:
-                    break
-                self._give_back(reading.result())
-                reading = asyncio.ensure_future(call.read())
+            silent = False
+            while not (silent or reading.done()) and time.monotonic() < until:
+                heard = self._heard
+                await asyncio.wait({reading}, timeout=_READ_ON)
+                silent = self._heard == heard
         finally:
             reading.add_done_callback(_end_unheard)
             reading.cancel()
@@ -264,7 +284,7 @@ class JobSource:
         self.reason = reason
 
 
-def _end_unheard(reading: asyncio.Future[Any]) -> None:
+def _end_unheard(reading: asyncio.Task[None]) -> None:
     # How it ends is of no interest any more; an error that nobody looks at would be logged.
     if not reading.cancelled():
         reading.exception()
