@@ -13,6 +13,7 @@ from sagaworks.ledger.store import Store
 from sagaworks.project import Project
 from sagaworks.testing.databases import make_tables
 from tests.faults.real.records import eventually
+from tests.faults.real.works import Nursery
 from tests.storm.reader import Reader
 from tests.storm.weather import Climate, Weather
 
@@ -80,3 +81,27 @@ def test_a_fault_that_does_not_happen_is_a_violation() -> None:
     assert weather.broken == {}
     [trouble] = weather.trouble
     assert trouble.startswith("workers killed: none in")
+
+
+def test_a_worker_that_has_the_number_of_one_that_is_gone_can_be_killed() -> None:
+    """In a long run the machine begins its numbers again; those workers lived for ever."""
+    nursery = object.__new__(Nursery)
+    nursery.events = [
+        ("began", "orders", 7, 0),
+        ("died", "orders", 7, -9),
+        ("began", "orders", 8, 0),
+        ("began", "inventory", 7, 0),
+    ]
+
+    assert nursery.pids("inventory") == [7]
+    assert nursery.pids("orders") == [8]
+
+
+def test_too_few_faults_are_none() -> None:
+    """Workers were killed for a minute, and for an hour nobody was."""
+    weather = Weather(SimpleNamespace(servers=[]), SimpleNamespace(), 1, Climate())
+    weather.broken["workers killed"] = 30
+
+    missing = [*weather._missing(3600)]
+
+    assert "workers killed: 30 in 3600 s" in missing

@@ -335,9 +335,14 @@ class Nursery:
 
     def pids(self, service: str) -> list[int]:
         """The workers of a service that live, the oldest first."""
-        gone = {pid for what, _, pid, _ in self.events if what in {"died", "ended"}}
-        began = [pid for what, name, pid, _ in self.events if (what, name) == ("began", service)]
-        return [pid for pid in began if pid not in gone]
+        alive: dict[int, str] = {}
+        # In their order: in a long run the machine gives the number of one that is gone again.
+        for what, name, pid, _ in [*self.events]:
+            if what == "began":
+                alive[pid] = name
+            elif what in {"died", "ended"}:
+                alive.pop(pid, None)
+        return [pid for pid, name in alive.items() if name == service]
 
     def deaths(self) -> int:
         """How many workers were killed."""
