@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Final
 
 from pyzeebe.proto.gateway_pb2_grpc import GatewayStub
@@ -259,7 +260,10 @@ class Measuring:
         return self.stage.environ["ZEEBE_ADDRESS"]
 
     def _logs(self) -> str:
-        return str(self.stage.children.logs)
+        """Name the logs from here: the results, which keep it, are read elsewhere too."""
+        logs = self.stage.children.logs
+        here = Path.cwd()
+        return str(logs.relative_to(here) if logs.is_relative_to(here) else logs)
 
 
 def _each(spent: Spent, sagas: int) -> dict[str, Any]:

@@ -78,13 +78,11 @@ SUBJECTS: Final = (
         "bare-step",
         "bare",
         "the least that a step costs in Python: the no-op with each step's own transaction",
-        loads=("saturated",),
     ),
     Subject(
         "no-op",
         "no-op",
         "nobody does anything: the engine's ceiling",
-        loads=("saturated",),
     ),
 )
 

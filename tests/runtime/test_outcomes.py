@@ -181,9 +181,9 @@ async def test_while_the_database_cant_work_the_worker_keeps_what_it_has_and_tak
 ) -> None:
     raising(shop, full_disk())
     async with shop.open(threads=1, group=1) as worker:
+        began = time.monotonic()
         job = gateway.offer(HOLD_STOCK, {"sku": "lamp"})
         await gateway.until(lambda: shop.outcomes("hold_stock", "handed_back"))
-        began = time.monotonic()
         waiting = gateway.offer(HOLD_STOCK, {"sku": "chair"})
         await gateway.until(lambda: job.failures)
         kept = time.monotonic() - began
