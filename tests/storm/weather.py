@@ -16,7 +16,7 @@ BACK_WITHIN: Final = 120.0
 """Seconds that an engine may take to be back."""
 
 
-SELDOM: Final = 0.25
+SELDOM: Final = 0.1
 """Share of the faults due below which a storm was none; what is away can't break meanwhile."""
 
 
@@ -82,7 +82,6 @@ class Weather:
             "workers killed": self._climate.worker,
             **dict.fromkeys(restarts, self._climate.databases),
             "engines killed": self._climate.engine,
-            "snapshots asked for": self._climate.snapshot,
         }
         for what, every in due.items():
             if lasted > 2 * every and self.broken[what] < SELDOM * lasted / every:
