@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from sagaworks.history.values import ENDED, Element, Incident, Instance, Job, Undoing
 from sagaworks.saga import KEY_VARIABLE, ElementKey, JobKey, SagaKey
@@ -104,6 +104,7 @@ _NUMBERS: Final = frozenset(
 """The fields that are numbers; all others are text."""
 
 _LARGEST: Final = 1 << 63
+"""Zeebe's numbers are Java's longs."""
 
 _NEEDED: Final[Mapping[str, frozenset[str]]] = {
     "JOB": frozenset({"type", "processInstanceKey", "elementId", "elementInstanceKey"}),
@@ -144,6 +145,11 @@ def kept(record: Record) -> Record | None:
     return {**{name: record[name] for name in _ENVELOPE}, "value": slim}
 
 
+def is_long(value: object) -> TypeGuard[int]:
+    """Whether it's a number as Zeebe writes them: what is larger fits in no column either."""
+    return type(value) is int and -_LARGEST <= value < _LARGEST
+
+
 def check(slim: Record) -> None:
     """Refuse a kept record that can't be added up.
 
@@ -158,7 +164,7 @@ def check(slim: Record) -> None:
         raise ValueError(f"{kind} has no {min(needed - value.keys())}")
     for name, one in value.items():
         if name in _NUMBERS:
-            if type(one) is not int or not -_LARGEST <= one < _LARGEST:
+            if not is_long(one):
                 raise ValueError(f"{name} of {kind} is no number, or too large")
         elif type(one) is not str:
             raise ValueError(f"{name} of {kind} is no text")

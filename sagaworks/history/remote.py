@@ -58,15 +58,13 @@ class HttpHistory:
     @understood
     def instances_of(self, keys: Sequence[SagaKey]) -> Mapping[SagaKey, Instance]:
         """See `AnswersMany`."""
-        asked = ",".join(f"{key:d}" for key in dict.fromkeys(keys))
-        found = self._many(Instance, "instances", keys=asked) if asked else []
+        found = self._many(Instance, "instances", keys=_listed(keys)) if keys else []
         return {one.key: one for one in found}
 
     @understood
     def unread(self, keys: Sequence[SagaKey]) -> Mapping[SagaKey, str]:
         """See `MissesRecords`."""
-        asked = ",".join(f"{key:d}" for key in dict.fromkeys(keys))
-        found = self._said("unread", keys=asked) if asked else {}
+        found = self._said("unread", keys=_listed(keys)) if keys else {}
         return {SagaKey(int(key)): str(why) for key, why in found.items()}
 
     @understood
@@ -134,3 +132,7 @@ class HttpHistory:
             return answer["found"]
         except (LookupError, TypeError):
             raise HistoryUnavailable(f"what answers at {self._server.name} is no history") from None
+
+
+def _listed(keys: Sequence[SagaKey]) -> str:
+    return ",".join(f"{key:d}" for key in dict.fromkeys(keys))

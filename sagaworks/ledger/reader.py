@@ -56,8 +56,7 @@ def _start(connection: Connection, tenant: str, saga_key: str) -> Iterator[Told]
 
 def read_owner(connection: Connection, tenant: str, saga_key: str) -> int | None:
     """Return the process instance that owns the business key here, or None."""
-    ours = (saga.c.tenant == tenant, saga.c.saga_key == saga_key)
-    return connection.execute(select(saga.c.process_instance).where(*ours)).scalar()
+    return read_owners(connection, tenant, [saga_key]).get(saga_key)
 
 
 def read_owners(connection: Connection, tenant: str, saga_keys: Collection[str]) -> dict[str, int]:

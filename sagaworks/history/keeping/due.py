@@ -43,29 +43,31 @@ def told(
     connection: Connection, places: Mapping[int, Place], jobs: Mapping[int, Job]
 ) -> list[DueJob]:
     """Return those of the jobs that come again, and for how long the engine has told of others."""
+    lives, table = partitions.lives_of(connection), tables.partition
+    seen = connection.execute(select(table.c.partition, table.c.newest))
+    newest = {row.partition: row.newest for row in seen}
     found = []
     for key, place in places.items():
         job = jobs.get(key)
         due = job and (job.recurs or job.locked)
         if job and due:
-            found.append(DueJob(job, due, _since(connection, place, due)))
+            number, _ = place
+            began = _first_after(connection, place, lives[number].present, due)
+            since = 0 if began is None else max(0, newest[number] - began)
+            found.append(DueJob(job, due, since))
     return found
 
 
-def _since(connection: Connection, place: Place, due: int) -> int:
-    """Return the time from the first record after that moment to the latest one.
+def _first_after(connection: Connection, place: Place, life: int, due: int) -> int | None:
+    """Return the time of the first record after a moment, and after that of the job itself.
 
-    Not from the moment itself: an engine that was away then is late with everything, once.
+    Not the moment itself: an engine that was away then is late with everything, once.
     """
     number, position = place
-    present = partitions.lives_of(connection)[number].present
     first = (
         select(_c.at)
-        .where(_c.partition == number, _c.position > position, _c.life == present, _c.at >= due)
+        .where(_c.partition == number, _c.position > position, _c.life == life, _c.at >= due)
         .order_by(_c.position)
         .limit(1)
     )
-    began = connection.execute(first).scalar()
-    table = tables.partition
-    newest = connection.execute(select(table.c.newest).where(table.c.partition == number))
-    return 0 if began is None else max(0, newest.scalar_one() - began)
+    return connection.execute(first).scalar()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from sagaworks.history.keeping.unread import Unread, shallow, unread_line
 from sagaworks.history.keeping.web import Answer, in_json, refuse
 from sagaworks.history.port import HistoryUnavailable
+from sagaworks.history.records import is_long
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -54,7 +56,6 @@ _NOT_KEPT: Final = (
 _WORDS: Final = ("recordType", "valueType", "intent")
 _NUMBERS: Final = ("partitionId", "position", "timestamp", "key")
 _LONGEST_WORD: Final = 40
-_LARGEST: Final = 1 << 63
 _TAKEN: Final = in_json({"took": 0, "errors": False, "items": []})
 _FINE: Final = in_json({"acknowledged": True, "errors": False})
 
@@ -108,12 +109,10 @@ def parse(body: bytes) -> list[dict[str, Any] | Unread]:
         ValueError: it's no bulk of Zeebe's exporter.
     """
     lines = body.split(b"\n")
-    try:
+    with suppress(ValueError, RecursionError):
         found = json.loads(b"[" + b",".join(lines[1::2]).rstrip(b",") + b"]")
-    except (ValueError, RecursionError):
-        return [_one(*pair) for pair in zip(lines[::2], lines[1::2], strict=False)]
-    if all(map(_is_enveloped, found)):
-        return found  # type: ignore[no-any-return]
+        if all(map(_is_enveloped, found)):
+            return found  # type: ignore[no-any-return]
     return [_one(*pair) for pair in zip(lines[::2], lines[1::2], strict=False)]
 
 
@@ -137,10 +136,8 @@ def _loaded(line: bytes) -> Any:  # noqa: ANN401  JSON
 def _is_enveloped(found: Any) -> bool:  # noqa: ANN401  JSON
     """Whether it says where in the log it stands, what it is, and when it was written."""
     try:
-        for name in _NUMBERS:
-            number = found[name]
-            if type(number) is not int or not -_LARGEST <= number < _LARGEST:
-                return False
+        if not all(is_long(found[name]) for name in _NUMBERS):
+            return False
         for name in _WORDS:
             word = found[name]
             if len(word) > _LONGEST_WORD or not word.isascii():

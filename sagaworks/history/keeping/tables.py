@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Index,
     Integer,
     MetaData,
@@ -51,32 +52,20 @@ record = Table(
     sqlite_with_rowid=False,
 )
 
-# Each of the partial ones holds a few records of a saga only.
+
+def _partial(name: str, column: Column[Any], where: ColumnElement[bool]) -> Index:
+    """Return an index that holds a few records of a saga only."""
+    return Index(name, column, sqlite_where=where, postgresql_where=where)
+
+
 Index("history_instance", record.c.instance)
 for _column in (record.c.named, record.c.business_key):
-    _is_there = _column.is_not(None)
-    Index(
-        f"history_{_column.name}",
-        _column,
-        sqlite_where=_is_there,
-        postgresql_where=_is_there,
-    )
-Index(
-    "history_ended",
-    record.c.at,
-    sqlite_where=record.c.ends.is_not(None),
-    postgresql_where=record.c.ends.is_not(None),
-)
+    _partial(f"history_{_column.name}", _column, _column.is_not(None))
+_partial("history_ended", record.c.at, record.c.ends.is_not(None))
 
 # Written as the index says it, or SQLite doesn't use the index.
 is_to_come = record.c.intent.in_([literal_column("'FAILED'"), literal_column("'TIMEOUT_UPDATED'")])
-
-to_come = Index(
-    "history_to_come",
-    record.c.named,
-    sqlite_where=is_to_come,
-    postgresql_where=is_to_come,
-)
+to_come = _partial("history_to_come", record.c.named, is_to_come)
 
 # What couldn't be read: from where to where, of which instance (0: it doesn't say).
 unread = Table(

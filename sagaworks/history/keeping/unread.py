@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from sqlalchemy import Connection, and_, insert, or_, select, update
 
 from sagaworks.history.keeping import tables
+from sagaworks.history.records import is_long
 from sagaworks.history.values import ENDED
 from sagaworks.saga import SagaKey, partition_of
 
@@ -59,7 +60,7 @@ def unread(record: Record, why: str) -> Unread:
     about = value.get("processInstanceKey") if isinstance(value, dict) else None
     if record["valueType"] == "PROCESS":
         about = record["key"]
-    whose = about if type(about) is int and 0 < about < 1 << 63 else NOBODY
+    whose = about if is_long(about) and about > 0 else NOBODY
     return Unread(record["partitionId"], record["position"], whose, why, _raw(record))
 
 

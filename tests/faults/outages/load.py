@@ -104,7 +104,7 @@ def under_load(
     load.start()
     try:
         eventually(lambda: load.ended() >= FLOWS, 150, "orders flow before anything breaks")
-        before = _counted(works)
+        before = counted(works)
         yield seen, load
     finally:
         load.stop()
@@ -124,7 +124,7 @@ def under_load(
     seen.figures["seconds until the last saga ended"] = round(time.monotonic() - over, 1)
     seen.figures["orders"] = len(load.keys)
     seen.figures["jobs that the engine had lost sight of"] = len(overlooked.jobs)
-    for what, number in _counted(works).items():
+    for what, number in counted(works).items():
         seen.figures[what] = number - before[what]
     works.forget_connections()
     for key in load.keys:
@@ -143,10 +143,11 @@ def stuck(works: Works, keys: list[str]) -> dict[str, list[str]]:
     return told
 
 
-def _counted(works: Works) -> dict[str, int]:
-    placed = {started.process_instance for started in works.placed.values()}
-    jobs = [job for job in works.records.jobs.values() if job.instance in placed]
-    seconds = [i for i in works.records.incidents if i["processInstanceKey"] not in placed]
+def counted(works: Works) -> dict[str, int]:
+    """Return what became of the orders' jobs so far, by name."""
+    placed = {started.process_instance for started in [*works.placed.values()]}
+    jobs = [job for job in [*works.records.jobs.values()] if job.instance in placed]
+    seconds = [i for i in [*works.records.incidents] if i["processInstanceKey"] not in placed]
     return {
         "locks that ran out": sum(job.had("TIMED_OUT") for job in jobs),
         "jobs handed back": sum(job.had("FAILED") for job in jobs),

@@ -1,9 +1,9 @@
 """Jobs that the engine has lost sight of: found, counted, and freed by starting it again.
 
-Measured on 8.6.0: a job that came again once after a back-off, or whose lock ended once, may do so
-no second time. It then stands as FAILED, its back-off long over, or its lock never ends, not even
-one that is set anew; no worker is offered it, and no command brings it back. What the engine
-remembers of it is in its memory only: once it's started again, it offers the job.
+Measured on 8.6.0: the end of a back-off is forgotten one time in about 120, that of a lock now and
+then. Such a job stands as FAILED, its back-off long over, or its lock never ends, not even one that
+is set anew; no worker is offered it, and no command brings it back. What the engine remembers of it
+is in its memory only: once it's started again, it offers the job.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ BACK_WITHIN: Final = 60.0
 """Seconds that an engine which was killed may take to be ready."""
 
 SILENT: Final = 45.0
-"""Seconds without a record of a job; its back-offs are 2 s, and its locks 25 s at the longest."""
+"""Seconds without a record of a job; its back-offs are shorter, its locks 25 s at most."""
 
 OVER: Final = frozenset({"COMPLETED", "CANCELED", "ERROR_THROWN"})
 DUE: Final = frozenset({"FAILED", "TIMEOUT_UPDATED"})

@@ -12,7 +12,7 @@ from pyzeebe.proto import gateway_pb2 as pb
 
 from sagaworks.runtime.gateway import connect
 from tests.faults.outages.disks import MEGABYTE, Disk
-from tests.faults.outages.load import Seen, under_load
+from tests.faults.outages.load import Seen, counted, under_load
 from tests.faults.outages.overlooked import BACK_WITHIN
 from tests.faults.outages.proxy import Proxy
 from tests.faults.real.records import Job, eventually
@@ -199,17 +199,13 @@ def clock_moved(works: Works) -> Seen:
     """
     hours = 0
     with works.work(slow=0.3) as nursery, under_load(works, nursery, "clock-moved") as (seen, _):
-        before = _ran_out(works)
-        while hours < MOST_ROUNDS and _ran_out(works) == before:
+        before = counted(works)["locks that ran out"]
+        while hours < MOST_ROUNDS and counted(works)["locks that ran out"] == before:
             works.actuator("clock/add", {"offsetMilli": 3_600_000})
             hours += 1
             time.sleep(5)
         seen.figures["hours"] = hours
     return seen
-
-
-def _ran_out(works: Works) -> int:
-    return sum(job.had("TIMED_OUT") for job in [*works.records.jobs.values()])
 
 
 def clocks_differ(works: Works, library: Path) -> Seen:
