@@ -195,7 +195,7 @@ def read_job(record: Record, before: Job | None = None) -> Job:
 def read_element(record: Record, before: Element | None) -> Element:
     """Read a record of type ``PROCESS_INSTANCE``; `before` is the same one as known so far."""
     value, at = record["value"], record["timestamp"]
-    fresh = Element(
+    return Element(
         key=ElementKey(record["key"]),
         id=value["elementId"],
         kind=value["bpmnElementType"],
@@ -205,31 +205,25 @@ def read_element(record: Record, before: Element | None) -> Element:
         last=record["intent"],
         began=before.began if before else at,
         order=record["position"],
+        ended=at if record["intent"] in ENDED else None,
     )
-    return replace(fresh, ended=at) if record["intent"] in ENDED else fresh
 
 
 def read_instance(record: Record, before: Instance | None) -> Instance:
     """Read the record of a process itself; `before` is the same instance as known so far."""
     value, at = record["value"], record["timestamp"]
+    ended = at if record["intent"] in ENDED else None
     parent = value.get("parentProcessInstanceKey", -1)
-    fresh = before or Instance(
+    return Instance(
         key=SagaKey(record["key"]),
-        process=value["bpmnProcessId"],
-        version=value["version"],
-        definition=value["processDefinitionKey"],
-        last=record["intent"],
-        began=at,
-        parent=SagaKey(parent) if parent > 0 else None,
-    )
-    return replace(
-        fresh,
         # A migrated instance goes on in another process.
         process=value["bpmnProcessId"],
         version=value["version"],
         definition=value["processDefinitionKey"],
         last=record["intent"],
-        ended=at if record["intent"] in ENDED else fresh.ended,
+        began=before.began if before else at,
+        parent=before.parent if before else SagaKey(parent) if parent > 0 else None,
+        ended=before.ended if before and ended is None else ended,
     )
 
 

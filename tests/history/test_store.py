@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, create_engine, event, inspect, text
+from sqlalchemy import Connection, create_engine, event, inspect, select, text
 
 from sagaworks.errors import ConfigurationError
 from sagaworks.history import HistoryUnavailable
@@ -91,17 +91,34 @@ class StoreContract(DueContract):
         assert again.take([job(3, "CREATED")]).repeats == 1
         again.close()
 
-    def test_a_history_that_is_older_gets_the_index_it_lacks(
+    def test_a_history_that_is_older_gets_the_indexes_it_lacks(
         self, history: KeptHistory, database_url: str
     ) -> None:
+        later = {str(index.name) for index in tables.later_indexes}
         with opened(database_url) as connection:
-            tables.to_come.drop(connection)
+            for name in later:
+                connection.exec_driver_sql(f"DROP INDEX {name}")
 
         history.prepare()
 
         with opened(database_url) as connection:
             names = {one["name"] for one in inspect(connection).get_indexes("history_record")}
-        assert tables.to_come.name in names
+        assert later <= names
+
+    def test_an_instance_is_looked_up_without_its_elements(
+        self, history: KeptHistory, database_url: str
+    ) -> None:
+        c = tables.record.c
+        asked = select(c.position, c.value).where(c.instance.in_([1, 2]), tables.is_of_itself)
+        with opened(database_url) as connection:
+            is_sqlite = connection.dialect.name == "sqlite"
+            if not is_sqlite:
+                # In a table so small it would read all of it.
+                connection.exec_driver_sql("SET enable_seqscan = off")
+            how = "EXPLAIN QUERY PLAN" if is_sqlite else "EXPLAIN"
+            text = asked.compile(connection, compile_kwargs={"literal_binds": True})
+            plan = " ".join(str(row) for row in connection.exec_driver_sql(f"{how} {text}"))
+        assert "history_of_itself" in plan
 
     def test_no_variable_but_the_business_key_is_kept(
         self, history: KeptHistory, database_url: str

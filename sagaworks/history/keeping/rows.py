@@ -14,7 +14,7 @@ from sagaworks.history.values import ENDED
 from sagaworks.saga import LONGEST_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from sqlalchemy import Connection, Dialect
 
@@ -27,6 +27,10 @@ Row = tuple[object, ...]
 """A record's values in the order of `COLUMNS`."""
 
 COLUMNS: Final = tuple(column.name for column in tables.record.columns)
+
+_c: Final = tables.record.c
+READ: Final = (_c.life, _c.partition, _c.position, _c.at, _c.type, _c.intent, _c.key, _c.value)
+"""What is read of a row again, in the order in which `record_of` takes it."""
 
 
 def add(connection: Connection, rows: Sequence[Row]) -> None:
@@ -74,17 +78,18 @@ def row_of(kept: Record, life: int) -> Row:
     )
 
 
-def record_of(row: Mapping[str, Any]) -> Record:
-    """Return the record that the row keeps."""
+def record_of(row: Sequence[Any], parse: Callable[[str], Any] = json.loads) -> Record:
+    """Return the record that a row keeps, as `READ` has it."""
+    _, partition, position, at, type_, intent, key, value = row
     return {
-        "partitionId": row["partition"],
-        "position": row["position"],
-        "timestamp": row["at"],
+        "partitionId": partition,
+        "position": position,
+        "timestamp": at,
         "recordType": "EVENT",
-        "valueType": row["type"],
-        "intent": row["intent"],
-        "key": row["key"],
-        "value": json.loads(row["value"]),
+        "valueType": type_,
+        "intent": intent,
+        "key": key,
+        "value": parse(value),
     }
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from loguru import logger
 from sqlalchemy import ColumnElement, Connection, delete, insert, select
@@ -17,7 +19,7 @@ from sagaworks.history import records
 from sagaworks.history.account import Account
 from sagaworks.history.keeping import due, partitions, tables
 from sagaworks.history.keeping import unread as aside
-from sagaworks.history.keeping.rows import add, record_of, row_of
+from sagaworks.history.keeping.rows import READ, add, record_of, row_of
 from sagaworks.history.keeping.unread import Unread
 from sagaworks.history.known import each_known
 from sagaworks.history.lives import FIRST, Meeting
@@ -99,8 +101,8 @@ class KeptHistory:
         try:
             with self._store.writing() as connection:
                 tables.metadata.create_all(connection)
-                # Not there where the tables are older.
-                tables.to_come.create(connection, checkfirst=True)
+                for index in tables.later_indexes:
+                    index.create(connection, checkfirst=True)
                 found = connection.execute(select(tables.version.c.version)).scalar()
                 if found is None:
                     row = insert(tables.version).values(version=tables.HISTORY_VERSION)
@@ -180,7 +182,7 @@ class KeptHistory:
 
     def instance(self, key: SagaKey) -> Instance | None:
         """See `History`."""
-        return self._account(*_of_itself(key)).instance(key)
+        return self._account(_c.instance == key, tables.is_of_itself).instance(key)
 
     def instances(self, business_key: str) -> Sequence[Instance]:
         """See `History`."""
@@ -190,8 +192,7 @@ class KeptHistory:
 
     def instances_of(self, keys: Sequence[SagaKey]) -> Mapping[SagaKey, Instance]:
         """See `AnswersMany`."""
-        own = (_c.key == _c.instance) | (_c.type == "VARIABLE")
-        account = self._account(_c.instance.in_(keys), own)
+        account = self._account(_c.instance.in_(keys), tables.is_of_itself)
         found = {key: account.instance(key) for key in keys}
         return {key: one for key, one in found.items() if one is not None}
 
@@ -363,19 +364,18 @@ def _keys_below(connection: Connection, key: SagaKey | None, count: int) -> list
     return [SagaKey(one) for one in connection.execute(found).scalars()]
 
 
-def _of_itself(key: SagaKey) -> tuple[ColumnElement[bool], ...]:
-    """The records of the process itself, and of the variable with its business key."""
-    return _c.instance == key, (_c.key == key) | (_c.type == "VARIABLE")
-
-
 def _present(connection: Connection, *wanted: ColumnElement[bool]) -> Iterator[Record]:
     lives = partitions.lives_of(connection)
     rows = connection.execute(
-        select(tables.record).where(*wanted).order_by(_c.partition, _c.position)
+        # Each instance's in their order; this is how an index has them.
+        select(*READ).where(*wanted).order_by(_c.instance, _c.partition, _c.position)
     )
-    for row in rows.mappings():
-        if lives[row["partition"]].has(row["life"], row["position"]):
-            yield record_of(cast("dict[str, Any]", row))
+    # Those of the process itself all say the same.
+    parse = cache(json.loads)
+    for row in rows.all():
+        life, partition, position = row[:3]
+        if lives[partition].has(life, position):
+            yield record_of(row, parse)
 
 
 def _prune(connection: Connection, before: int) -> int:

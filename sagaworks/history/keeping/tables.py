@@ -67,6 +67,27 @@ _partial("history_ended", record.c.at, record.c.ends.is_not(None))
 is_to_come = record.c.intent.in_([literal_column("'FAILED'"), literal_column("'TIMEOUT_UPDATED'")])
 to_come = _partial("history_to_come", record.c.named, is_to_come)
 
+# The records of the process itself, and of the variable with its business key: 4 in 30, and what
+# each service's reconciler asks for of each saga.
+is_of_itself = (record.c.key == record.c.instance) | (record.c.type == literal_column("'VARIABLE'"))
+_SQLITES: Final = Index(
+    "history_of_itself",
+    record.c.instance,
+    # With all that is read of them: else SQLite looks for them among the 30.
+    *(record.c[name] for name in ("partition", "position", "life", "at", "type", "intent", "key")),
+    record.c.value,
+    sqlite_where=is_of_itself,
+).ddl_if(dialect="sqlite")
+_POSTGRESQLS: Final = Index(
+    # PostgreSQL takes no entry of more than 2,700 bytes.
+    "history_of_itself",
+    record.c.instance,
+    postgresql_where=is_of_itself,
+).ddl_if(dialect="postgresql")
+
+later_indexes = (to_come, _SQLITES, _POSTGRESQLS)
+"""Those that aren't there where the tables are older."""
+
 # What couldn't be read: from where to where, of which instance (0: it doesn't say).
 unread = Table(
     "history_unread",

@@ -146,7 +146,7 @@ def _seen(
     """Return where in the log instances began and ended, and whether their business key came."""
     c, found = tables.record.c, dict.fromkeys(keys, _Seen())
     wanted = select(c.partition, c.life, c.position, c.type, c.intent, c.instance).where(
-        c.instance.in_(keys), (c.key == c.instance) | (c.type == "VARIABLE")
+        c.instance.in_(keys), tables.is_of_itself
     )
     for partition, life, position, type_, intent, instance in connection.execute(wanted):
         if not lives[partition].has(life, position):
