@@ -18,6 +18,7 @@ from sagaworks.ledger.group import BrokenGroupError, Job, can_share
 from sagaworks.ledger.protocol import Ledger
 from sagaworks.observe.metrics import WorkerMetrics
 from sagaworks.runtime.locks import HeldJob
+from sagaworks.runtime.overlap import Overlap
 from sagaworks.runtime.pace import Pace
 
 _AHEAD: Final = 0.25
@@ -25,11 +26,6 @@ _AHEAD: Final = 0.25
 
 _AHEAD_AT_MOST: Final = 3
 """Jobs that may wait in hand, for each thread."""
-
-
-_SHORT_AT_ONCE: Final = 6
-"""Threads for short steps: more of them only take the interpreter's lock from each other, and
-leave nothing to gather (measured: docs/decisions/0039)."""
 
 
 class ExpiredError(Exception):
@@ -86,6 +82,7 @@ class Crew:
         self._done: deque[tuple[list[_Waiting], float, Running]] = deque()
         self._coming = False
         self._paces: defaultdict[str, Pace] = defaultdict(partial(Pace, group))
+        self._overlaps: defaultdict[str, Overlap] = defaultdict(Overlap)
         self._all = Pace(group)
 
     @property
@@ -134,15 +131,19 @@ class Crew:
 
     def _first(self) -> _Waiting | None:
         """Return whose turn it is; a short job waits for company while others are at work."""
-        if self._short < _SHORT_AT_ONCE:
-            return self._waiting.popleft() if self._waiting else None
-        first = next((job for job in self._waiting if not self._may_wait(job)), None)
-        if first:
-            self._waiting.remove(first)
-        return first
+        waits: set[str] = set()
+        for job in self._waiting:
+            name = job.held.task.name
+            # The oldest of a task comes first: where it may wait, so may those behind it.
+            if job.alone or (name not in waits and not self._may_wait(job)):
+                self._waiting.remove(job)
+                return job
+            waits.add(name)
+        return None
 
     def _may_wait(self, job: _Waiting) -> bool:
-        return self._is_short(job) and time.monotonic() - job.since < _AHEAD
+        are_enough = self._short >= self._overlaps[job.held.task.name].threads
+        return are_enough and self._is_short(job) and time.monotonic() - job.since < _AHEAD
 
     def _is_short(self, job: _Waiting) -> bool:
         task = job.held.task
@@ -207,12 +208,16 @@ class Crew:
         return job.running
 
     def _alone(self, job: _Waiting) -> list[Answer | None]:
-        run = partial(self._ledger.run, job.held.task, job.delivery, job.held.held)
-        return [job.context.run(run)]
+        task = job.held.task
+        with self._overlaps[task.name].measured():
+            run = partial(self._ledger.run, task, job.delivery, job.held.held)
+            return [job.context.run(run)]
 
     def _together(self, hand: list[_Waiting]) -> list[Answer | None]:
-        jobs = [Job(job.delivery, job.held.held, job.context) for job in hand]
-        return self._ledger.run_group(hand[0].held.task, jobs)
+        task = hand[0].held.task
+        with self._overlaps[task.name].measured():
+            jobs = [Job(job.delivery, job.held.held, job.context) for job in hand]
+            return self._ledger.run_group(task, jobs)
 
     def _ended(
         self,

@@ -20,6 +20,7 @@ from sagaworks.observe.metrics import WorkerMetrics
 from sagaworks.runtime import crew as crews
 from sagaworks.runtime.crew import Crew
 from sagaworks.runtime.locks import HeldJob
+from sagaworks.runtime.overlap import Overlap
 from tests.stores.world import delivery_to
 
 THREADS = 16
@@ -93,12 +94,13 @@ def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("unhurried")
 def test_short_jobs_gather_while_a_few_threads_are_at_work() -> None:
     ledger = BusyLedger(took=0.001)
+    few = Overlap().threads
 
-    found = asyncio.run(begun(ledger, 20, most=crews._SHORT_AT_ONCE))
+    found = asyncio.run(begun(ledger, 12, most=few))
 
-    assert found == crews._SHORT_AT_ONCE
-    assert sum(ledger.hands) == 20
-    assert max(ledger.hands) == 20 - crews._SHORT_AT_ONCE
+    assert found == few
+    assert sum(ledger.hands) == 12
+    assert max(ledger.hands) == 12 - few
 
 
 def test_a_short_job_that_has_waited_long_waits_for_no_more_company(
@@ -107,9 +109,11 @@ def test_a_short_job_that_has_waited_long_waits_for_no_more_company(
     monkeypatch.setattr(crews, "_AHEAD", 0.01)
     ledger = BusyLedger(took=0.001)
 
-    found = asyncio.run(begun(ledger, 20, most=crews._SHORT_AT_ONCE + 1))
+    few = Overlap().threads
 
-    assert found > crews._SHORT_AT_ONCE
+    found = asyncio.run(begun(ledger, 20, most=few + 1))
+
+    assert found > few
 
 
 @pytest.mark.usefixtures("unhurried")
