@@ -12,27 +12,31 @@ _MOST: Final = 6
 _FORGETS: Final = 1.005
 """By how much each hand raises what was seen: from the fewest threads to the most in about 200."""
 
+_SHARE: Final = 0.7
+"""Of the interpreter that hands may have; the rest is the event loop's."""
+
 
 class Overlap:
     """How many hands of one task are worth having at work at once.
 
-    While one waits for its database, others compute: N = 1 + waiting / computing (Goetz and others,
-    *Java Concurrency in Practice*, 8.2). Further ones wait for the interpreter's lock, which looks
-    like the database's doing; so what counts is the hand that lately waited least.
+    While one waits for its database, others compute: N = U * (1 + waiting / computing), for one
+    processor of which the share U may be used (Goetz and others, *Java Concurrency in Practice*,
+    8.2). Further ones wait for the interpreter's lock, which looks like the database's doing; so
+    what counts is the hand that lately waited least.
     """
 
     def __init__(self) -> None:
         """Begin with few: that they are too few is seen for certain, too many aren't."""
-        self._ratio = float(_FEWEST)
+        self._ratio = _FEWEST / _SHARE
 
     @property
     def threads(self) -> int:
         """How many there may be now."""
-        return min(_MOST, max(_FEWEST, round(self._ratio)))
+        return min(_MOST, max(_FEWEST, round(_SHARE * self._ratio)))
 
     def measure(self, whole: float, computing: float) -> None:
         """Note a hand's seconds, and those of CPU time among them."""
-        grown = min(_MOST, self._ratio * _FORGETS)
+        grown = min(_MOST / _SHARE, self._ratio * _FORGETS)
         self._ratio = min(grown, whole / computing) if computing else grown
 
     @contextmanager
