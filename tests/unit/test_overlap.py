@@ -38,7 +38,7 @@ def test_a_hand_that_met_nobody_says_more_than_those_that_waited_for_each_other(
 
 
 def test_what_was_seen_long_ago_is_forgotten() -> None:
-    assert after((0.001, 0.001), *repeat((0.012, 0.001), 400)).threads == 6
+    assert after((0.001, 0.001), *repeat((0.012, 0.001), 500)).threads == 6
 
 
 def test_a_hand_too_short_to_be_measured_says_nothing() -> None:
