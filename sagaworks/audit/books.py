@@ -118,9 +118,9 @@ class Books:
                 row = rows[-1][0]
                 found |= dict.fromkeys(key for _, key in rows)
             key = ""
-            while keys := effects.not_ended(connection, self.tenant, key, age, portion):
-                key = keys[-1]
-                found |= dict.fromkeys(keys)
+            while sagas := effects.not_ended(connection, self.tenant, key, age, portion):
+                key = sagas[-1].key
+                found |= dict.fromkeys(one.key for one in sagas)
             row = 0
             while listed := doubts_of(connection, self.tenant, after=row):
                 row = listed[-1].execution

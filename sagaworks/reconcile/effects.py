@@ -2,16 +2,22 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from typing import Final
 
-from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy import Connection, Integer, Row, Select, and_, bindparam, select, update
 
 from sagaworks.errors import Halt
+from sagaworks.ledger.direct import Direct
 from sagaworks.ledger.rows import WITHDRAWN, Entry, State, entry_of
 from sagaworks.ledger.tables import age_of, doubt, ledger, saga
 from sagaworks.saga import SagaKey
 
 _STILL_OPEN: Final = ledger.c.state.in_((State.OPEN, State.INTENT))
+
+# Said as a number, so that PostgreSQL plans for so few also where it plans for all values at once.
+_PORTION: Final = bindparam("portion", type_=Integer, literal_execute=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +68,9 @@ _UNCOUNTED: Final = (
         ledger.c.id > bindparam("after"),
         age_of(ledger.c.created_at) > bindparam("seconds"),
     )
-    .order_by(ledger.c.id)
-    .limit(bindparam("portion"))
+    # As its index has them: by the id alone PostgreSQL may go through all that was ever counted.
+    .order_by(ledger.c.counted_at, ledger.c.id)
+    .limit(_PORTION)
 )
 
 _RECORDED: Final = (
@@ -74,17 +81,19 @@ _RECORDED: Final = (
     .limit(bindparam("portion"))
 )
 
+_SAGA: Final = select(saga.c.tenant, saga.c.saga_key, saga.c.process_instance)
+
 _NOT_ENDED: Final = (
-    select(saga.c.saga_key)
-    .where(
+    _SAGA.where(
         saga.c.ended_in.is_(None),
         saga.c.tenant == bindparam("tenant"),
         saga.c.saga_key > bindparam("after"),
         saga.c.process_instance.is_not(None),
         age_of(saga.c.created_at) > bindparam("seconds"),
     )
-    .order_by(saga.c.saga_key)
-    .limit(bindparam("portion"))
+    # As its index has them: by the key alone PostgreSQL goes through all that ended (measured).
+    .order_by(saga.c.ended_in, saga.c.saga_key)
+    .limit(_PORTION)
 )
 
 _ENDED_BEFORE: Final = (
@@ -96,38 +105,48 @@ _ENDED_BEFORE: Final = (
     .limit(bindparam("portion"))
 )
 
-_OWNERS: Final = select(saga.c.saga_key, saga.c.process_instance).where(
+_OF_KEYS: Final = _SAGA.where(
     saga.c.tenant == bindparam("tenant"),
     saga.c.saga_key.in_(bindparam("keys", expanding=True)),
     saga.c.process_instance.is_not(None),
 )
 
-_EFFECTS: Final = (
-    select(
-        ledger,
-        age_of(ledger.c.created_at).label("age"),
-        doubt.c.kind,
-        doubt.c.why,
-        doubt.c.tries,
-        age_of(doubt.c.tried_at).label("rested"),
-    )
-    .select_from(ledger.outerjoin(doubt, doubt.c.execution == ledger.c.id))
-    .where(
-        ledger.c.tenant == bindparam("tenant"),
-        ledger.c.saga_key.in_(bindparam("keys", expanding=True)),
-        _STILL_OPEN,
-    )
-    .order_by(ledger.c.id.desc())
-)
+_AT_ONCE: Final = 100
+"""Sagas in one statement: always as many, so that driver and server know it already."""
 
-_END: Final = (
+_END: Final = Direct(
     update(saga)
     .where(
         saga.c.tenant == bindparam("of_tenant"),
-        saga.c.saga_key.in_(bindparam("keys", expanding=True)),
+        saga.c.saga_key.in_([bindparam(f"key_{n}") for n in range(_AT_ONCE)]),
     )
     .values(ended_in=bindparam("life"))
 )
+
+
+def _with_effects(sagas: Select[tuple[str, str, int | None]]) -> Select[tuple[object, ...]]:
+    """Return the statement for sagas, each with its open rows, newest first, or with none."""
+    one = sagas.subquery("one")
+    own = and_(ledger.c.tenant == one.c.tenant, ledger.c.saga_key == one.c.saga_key, _STILL_OPEN)
+    noted = doubt.c.execution == ledger.c.id
+    return (
+        select(
+            one.c.saga_key.label("whose"),
+            one.c.process_instance.label("owner"),
+            ledger,
+            age_of(ledger.c.created_at).label("age"),
+            doubt.c.kind,
+            doubt.c.why,
+            doubt.c.tries,
+            age_of(doubt.c.tried_at).label("rested"),
+        )
+        .select_from(one.outerjoin(ledger, own).outerjoin(doubt, noted))
+        .order_by(one.c.saga_key, ledger.c.id.desc())
+    )
+
+
+_NOT_ENDED_SAGAS: Final = _with_effects(_NOT_ENDED)
+_SAGAS_OF_KEYS: Final = _with_effects(_OF_KEYS)
 
 
 def uncounted(
@@ -146,10 +165,10 @@ def recorded(connection: Connection, tenant: str, portion: int) -> list[str]:
 
 def not_ended(
     connection: Connection, tenant: str, after: str, seconds: float, portion: int
-) -> list[str]:
-    """Return sagas older than `seconds` that weren't seen to end; those after a key."""
+) -> list[OpenSaga]:
+    """Return sagas older than `seconds` that weren't seen to end; those after a key, in order."""
     asked = {"tenant": tenant, "after": after, "seconds": seconds, "portion": portion}
-    return [*connection.execute(_NOT_ENDED, asked).scalars()]
+    return _open_sagas(connection.execute(_NOT_ENDED_SAGAS, asked))
 
 
 def ended_before(
@@ -173,26 +192,29 @@ def instances_in(sagas: Iterable[OpenSaga]) -> list[SagaKey]:
 def open_sagas(connection: Connection, tenant: str, keys: Sequence[str]) -> list[OpenSaga]:
     """Return sagas with their open rows; less those that have no process instance yet."""
     asked = {"tenant": tenant, "keys": keys}
-    effects: dict[str, list[Effect]] = {key: [] for key in keys}
-    damaged: dict[str, str] = {}
-    for row in connection.execute(_EFFECTS, asked):
-        try:
-            effect = _effect(row)
-        except Halt as halt:
-            damaged[row._mapping["saga_key"]] = halt.why  # noqa: SLF001  as in `_effect`
-        else:
-            effects[effect.saga_key].append(effect)
-    owners = {row[0]: SagaKey(row[1]) for row in connection.execute(_OWNERS, asked)}
-    return [
-        OpenSaga(key, owners[key], effects[key], damaged.get(key, ""))
-        for key in keys
-        if key in owners
-    ]
+    found = {one.key: one for one in _open_sagas(connection.execute(_SAGAS_OF_KEYS, asked))}
+    return [found[key] for key in keys if key in found]
 
 
 def mark_ended(connection: Connection, tenant: str, keys: Sequence[str], life: int | None) -> None:
     """Note in which life of the engine sagas have ended, or None that they're alive again."""
-    connection.execute(_END, {"of_tenant": tenant, "keys": keys, "life": life})
+    for at in range(0, len(keys), _AT_ONCE):
+        some = keys[at : at + _AT_ONCE]
+        named = {f"key_{n}": some[min(n, len(some) - 1)] for n in range(_AT_ONCE)}
+        _END.send(connection, {"of_tenant": tenant, "life": life, **named})
+
+
+def _open_sagas(rows: Iterable[Row[tuple[object, ...]]]) -> list[OpenSaga]:
+    found = []
+    for (key, owner), group in groupby(rows, key=itemgetter(0, 1)):
+        effects, damaged = [], ""
+        for row in group:
+            try:
+                effects += [_effect(row)] if row.id is not None else []
+            except Halt as halt:
+                damaged = halt.why
+        found.append(OpenSaga(key, SagaKey(owner), effects, damaged))
+    return found
 
 
 def _effect(row: Row[tuple[object, ...]]) -> Effect:

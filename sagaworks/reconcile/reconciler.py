@@ -115,9 +115,10 @@ class Reconciler:
         """Look at one portion of sagas; return how many. It never raises for the world's sake."""
         looked_at = 0
         try:
-            keys = self._portion()
-            looked_at = len(keys)
-            self.settle(*keys)
+            life = self._life()
+            sagas = self._portion(life)
+            looked_at = len(sagas)
+            self._settle_sagas(sagas, life)
         except HistoryUnavailable as error:
             self._say(f"history can't be asked now: {error}")
         except (SQLAlchemyError, CommitUnknownError, DatabaseReplacedError) as error:
@@ -134,12 +135,16 @@ class Reconciler:
         Raises:
             HistoryUnavailable, SQLAlchemyError: the next sweep tries again.
         """
-        if not keys:
-            return
+        life = self._life()
         with self._store.reading() as connection:
             found = effects.open_sagas(connection, self._tenant, keys)
-        # Before what is asked in it: an end may be of a life that is over when it's noted.
-        life = self._history.life() if self._history else 1
+        self._settle_sagas(found, life)
+
+    def _life(self) -> int:
+        """Ask before what is asked in it: an end may be of a life that is over when it's noted."""
+        return self._history.life() if self._history else 1
+
+    def _settle_sagas(self, found: Sequence[OpenSaga], life: int) -> None:
         patience = self._rhythm.patience
         sagas = [one for one in found if all(row.age >= patience for row in one.effects)]
         told = self._told(sagas)
@@ -209,32 +214,32 @@ class Reconciler:
             return Verdict(Act.UNDO) if is_recorded else _without_history(effect)
         return judge(effect, evidence)
 
-    def _portion(self) -> list[str]:
+    def _portion(self, life: int) -> list[OpenSaga]:
         """Return the sagas to look at next: rows in doubt first, then sagas in turn."""
-        rhythm = self._rhythm
+        rhythm, tenant = self._rhythm, self._tenant
+        alive = self._alive_again(life)
         with self._store.reading() as connection:
-            rows = effects.uncounted(
-                connection, self._tenant, self._row, rhythm.patience, rhythm.portion
-            )
-            again = effects.recorded(connection, self._tenant, rhythm.portion)
+            rows = effects.uncounted(connection, tenant, self._row, rhythm.patience, rhythm.portion)
+            again = effects.recorded(connection, tenant, rhythm.portion)
             sagas = []
             if self._history:
                 sagas = effects.not_ended(
-                    connection, self._tenant, self._saga, rhythm.patience, rhythm.portion
+                    connection, tenant, self._saga, rhythm.patience, rhythm.portion
                 )
+            first = [*dict.fromkeys([*(key for _, key in rows), *again, *alive])]
+            asked = effects.open_sagas(connection, tenant, first) if first else []
         # A full portion has a next one; else it begins anew.
         self._row = rows[-1][0] if len(rows) == rhythm.portion else 0
-        self._saga = sagas[-1] if len(sagas) == rhythm.portion else ""
-        return [*dict.fromkeys([*(key for _, key in rows), *again, *sagas, *self._alive_again()])]
+        self._saga = sagas[-1].key if len(sagas) == rhythm.portion else ""
+        return [*{one.key: one for one in [*asked, *sagas]}.values()]
 
-    def _alive_again(self) -> Sequence[str]:
+    def _alive_again(self, life: int) -> Sequence[str]:
         """Return sagas that ended in an earlier life of the engine, and haven't in this one.
 
         Those that it doesn't know are over, and stay so.
         """
         if self._history is None or self._diagrams is None:
             return ()
-        life = self._history.life()
         self._diagrams.begin(life)
         if life == 1:
             return ()

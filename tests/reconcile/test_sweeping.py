@@ -97,7 +97,7 @@ def test_what_is_away_is_looked_for_again(
         tries.append(1)
         raise error
 
-    monkeypatch.setattr(reconciler, "settle", away)
+    monkeypatch.setattr(reconciler, "_portion", away)
 
     assert [reconciler.sweep(), reconciler.sweep()] == [0, 0]
     assert len(tries) == 2

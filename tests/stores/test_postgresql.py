@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, Select
 
+from sagaworks.reconcile import effects
 from sagaworks.testing.servers import Server
 from tests.stores.audit import AuditContract
 from tests.stores.awaiting import AsyncContract, Awaiting
@@ -19,6 +20,7 @@ from tests.stores.steps import StepContract
 from tests.stores.takeover import TakeoverContract
 from tests.stores.undo import UndoContract
 from tests.stores.versions import VersionContract
+from tests.stores.world import TENANT, World
 
 
 @pytest.fixture(scope="session")
@@ -44,7 +46,26 @@ class TestVersionsOnPostgreSQL(VersionContract): ...
 class TestTakeoverOnPostgreSQL(TakeoverContract): ...
 
 
-class TestSettleOnPostgreSQL(SettleContract): ...
+class TestSettleOnPostgreSQL(SettleContract):
+    @pytest.mark.parametrize(
+        "sweeps, after, index",
+        [
+            (effects._UNCOUNTED, 0, "sagaworks_uncounted"),
+            (effects._NOT_ENDED, "", "sagaworks_not_ended"),
+        ],
+    )
+    def test_a_sweep_goes_through_nothing_that_is_settled(
+        self, world: World, sweeps: Select, after: object, index: str
+    ) -> None:
+        asked = sweeps.params(tenant=TENANT, after=after, seconds=3, portion=100)
+        with world.store.reading() as connection:
+            text = asked.compile(connection, compile_kwargs={"literal_binds": True})
+            # In a table so small it would rather read and sort all of it.
+            for way in ("enable_seqscan", "enable_sort"):
+                connection.exec_driver_sql(f"SET LOCAL {way} = off")
+            plan = " ".join(connection.exec_driver_sql(f"EXPLAIN {text}").scalars())
+
+        assert f"Index Scan using {index}" in plan
 
 
 class TestAuditOnPostgreSQL(AuditContract): ...
