@@ -40,6 +40,16 @@ class MissesRecords(Protocol):
 
 
 @runtime_checkable
+class TellsAtOnce(AnswersMany, MissesRecords, Protocol):
+    """What some histories can beside: answer both questions in one go."""
+
+    def told(
+        self, keys: Sequence[SagaKey]
+    ) -> tuple[Mapping[SagaKey, Instance], Mapping[SagaKey, str]]:
+        """Return what `instances_of` does, and what `unread` does as of then."""
+
+
+@runtime_checkable
 class TellsHowFar(Protocol):
     """What some histories can beside: tell how far they have come."""
 

@@ -12,7 +12,7 @@ from typing import Final, Self
 
 from sagaworks.history import Element, History, Instance, Job
 from sagaworks.history.deployed import Deployed, read_deployed
-from sagaworks.history.port import TellsHowFar, instances_of, unread_of
+from sagaworks.history.port import TellsAtOnce, TellsHowFar, instances_of, unread_of
 from sagaworks.reconcile.effects import Effect
 from sagaworks.saga import ElementKey, JobKey, SagaKey
 
@@ -82,6 +82,8 @@ class Told:
         Raises:
             HistoryUnavailable: it can't be asked.
         """
+        if isinstance(history, TellsAtOnce):
+            return cls(*history.told(keys))
         return cls(instances_of(history, keys), unread_of(history, keys))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 import pytest
 
 from sagaworks.history import BrowsableHistory, History, Known, TellsWhatIsDue
-from sagaworks.history.port import TellsHowFar, instances_of
+from sagaworks.history.port import TellsAtOnce, TellsHowFar, instances_of
 from sagaworks.saga import SagaKey
 from tests.history.recorded import (
     DEFINITION,
@@ -99,8 +99,11 @@ class AnswerContract:
             ]
         )
 
-        found = instances_of(history, [SagaKey(ORDER), SagaKey(OTHER), SagaKey(99)])
+        keys = [SagaKey(ORDER), SagaKey(OTHER), SagaKey(99)]
+        found = instances_of(history, keys)
 
+        if isinstance(history, TellsAtOnce):
+            assert history.told(keys) == (found, {})
         assert {key: one.business_key for key, one in found.items()} == {
             ORDER: "order-42",
             OTHER: None,

@@ -137,6 +137,8 @@ def test_a_line_that_can_not_be_read_stops_no_exporter(server: HistoryServer, li
     assert [one.key for one in asking.jobs(SagaKey(ORDER))] == [8, 9]
     assert "at position 2 of partition 1" in asking.unread([SagaKey(ORDER)])[SagaKey(ORDER)]
     assert asking.unread([]) == {}
+    assert asking.told([SagaKey(ORDER)]) == ({}, asking.unread([SagaKey(ORDER)]))
+    assert asking.told([]) == ({}, {})
     asking.close()
     (said,) = lines
     assert said.startswith("partition 1, position 2: a record can't be read")
@@ -308,6 +310,7 @@ def test_a_page_that_is_not_there_is_none(server: HistoryServer) -> None:
     ):
         assert send(server, "GET", f"/history/v1/{path}").status == 404
     assert send(server, "POST", "/history/v1/life").status == 405
+    assert send(server, "POST", "/history/v1/told", b"1,two").status == 404
 
 
 def test_a_host_that_is_no_name_is_refused(server: HistoryServer) -> None:

@@ -227,6 +227,7 @@ class StoreContract(DueContract):
         told = history.unread([SagaKey(ORDER), SagaKey(OTHER)])
         assert [*told] == [ORDER]
         assert "at position 2 of partition 1" in told[SagaKey(ORDER)]
+        assert history.told([SagaKey(ORDER), SagaKey(OTHER)]) == ({}, told)
 
     @pytest.mark.parametrize(
         "odd",

@@ -133,10 +133,13 @@ class HistoryServer:
         return None
 
     def _read(self, request: Request) -> Answer:
-        if request.method not in ("GET", "HEAD"):
+        path = request.path.removeprefix(f"{READ}/")
+        asks_in_body = request.method == "POST" and path == "told"
+        if request.method not in ("GET", "HEAD") and not asks_in_body:
             return refuse(HTTPStatus.METHOD_NOT_ALLOWED, "history is only read here")
+        query = request.body.decode("ascii", "replace") if asks_in_body else request.query
         try:
-            found = _found(self.history, request.path.removeprefix(f"{READ}/"), request.query)
+            found = _found(self.history, path, query)
         except LookupError:
             return refuse(HTTPStatus.NOT_FOUND, "no such page")
         except HistoryUnavailable as error:
@@ -177,6 +180,11 @@ def _instances(history: KeptHistory, query: str) -> Iterable[Instance]:
     return history.instances(asked["business_key"][0])
 
 
+def _told(history: KeptHistory, keys: str) -> object:
+    instances, unread = history.told(_keys(keys))
+    return {"instances": [written(one) for one in instances.values()], "unread": unread}
+
+
 _WHOLE: Final[Mapping[str, Callable[[KeptHistory, str], object]]] = {
     "life": lambda history, _: history.life(),
     "due-jobs": lambda history, _: [asdict(one) for one in history.due_jobs()],
@@ -185,6 +193,7 @@ _WHOLE: Final[Mapping[str, Callable[[KeptHistory, str], object]]] = {
         one.written() for one in history.newest(**_asked_of_many(query))
     ],
     "seen-until": lambda history, query: history.seen_until(_key(parse_qs(query)["key"][0])),
+    "told": _told,
     "unread": lambda history, query: history.unread(_keys(parse_qs(query)["keys"][0])),
 }
 _ONE: Final[Mapping[str, Callable[[KeptHistory], Callable[[Any], Any]]]] = {

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from sagaworks.history.known import Known
+    from sagaworks.history.lives import Lives
     from sagaworks.history.records import Record
     from sagaworks.history.values import DueJob, Element, Incident, Instance, Job, Undoing
     from sagaworks.saga import ElementKey, JobKey
@@ -192,15 +193,30 @@ class KeptHistory:
 
     def instances_of(self, keys: Sequence[SagaKey]) -> Mapping[SagaKey, Instance]:
         """See `AnswersMany`."""
-        account = self._account(_c.instance.in_(keys), tables.is_of_itself)
-        found = {key: account.instance(key) for key in keys}
-        return {key: one for key, one in found.items() if one is not None}
+        return self._read(
+            lambda connection: _instances(connection, partitions.lives_of(connection), keys)
+        )
 
     def unread(self, keys: Sequence[SagaKey]) -> Mapping[SagaKey, str]:
         """See `MissesRecords`."""
         return self._read(
             lambda connection: aside.reasons(connection, partitions.lives_of(connection), keys)
         )
+
+    def told(
+        self, keys: Sequence[SagaKey]
+    ) -> tuple[Mapping[SagaKey, Instance], Mapping[SagaKey, str]]:
+        """See `TellsAtOnce`."""
+
+        def read(
+            connection: Connection,
+        ) -> tuple[Mapping[SagaKey, Instance], Mapping[SagaKey, str]]:
+            lives = partitions.lives_of(connection)
+            instances = _instances(connection, lives, keys)
+            # After what may rest on it: what came in between is told then.
+            return instances, aside.reasons(connection, lives, keys)
+
+        return self._read(read)
 
     def seen_until(self, key: SagaKey) -> int:
         """See `TellsHowFar`."""
@@ -364,8 +380,23 @@ def _keys_below(connection: Connection, key: SagaKey | None, count: int) -> list
     return [SagaKey(one) for one in connection.execute(found).scalars()]
 
 
+def _instances(
+    connection: Connection, lives: Mapping[int, Lives], keys: Sequence[SagaKey]
+) -> Mapping[SagaKey, Instance]:
+    wanted = (_c.instance.in_(keys), tables.is_of_itself)
+    account = Account(_of_lives(connection, lives, *wanted))
+    found = {key: account.instance(key) for key in keys}
+    return {key: one for key, one in found.items() if one is not None}
+
+
 def _present(connection: Connection, *wanted: ColumnElement[bool]) -> Iterator[Record]:
-    lives = partitions.lives_of(connection)
+    return _of_lives(connection, partitions.lives_of(connection), *wanted)
+
+
+def _of_lives(
+    connection: Connection, lives: Mapping[int, Lives], *wanted: ColumnElement[bool]
+) -> Iterator[Record]:
+    """Yield the records asked for, those that hold in the present life only."""
     rows = connection.execute(
         # Each instance's in their order; this is how an index has them.
         select(*READ).where(*wanted).order_by(_c.instance, _c.partition, _c.position)

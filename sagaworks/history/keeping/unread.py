@@ -34,6 +34,8 @@ _ADDRESS: Final = re.compile(rb'"_id"\s*:\s*"(\d{1,9})-(\d{1,18})"')
 _TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 _VALUES_DEPTH: Final = 2
 
+_ANY: Final = select(tables.unread.c.partition).limit(1)
+
 
 class Unread(NamedTuple):
     """One of them.
@@ -121,6 +123,8 @@ def reasons(
     before, and those that have begun since.
     """
     c = tables.unread.c
+    if connection.execute(_ANY).first() is None:
+        return {}
     of = {key: partition_of(key) for key in keys}
     wanted = or_(c.instance.in_(keys), and_(c.instance == NOBODY, c.partition.in_({*of.values()})))
     rows = connection.execute(select(tables.unread).where(wanted)).mappings()
