@@ -35,6 +35,11 @@ CONTEXT: Final = (
 
 _IN_TEXT: Final = ("saga", "step", "attempt", "outcome")
 
+_TIME: Final = slice(len("2026-11-26T"), len("2026-11-26T12:00:00.000"))
+"""Where the time of day is in an ISO 8601 moment with milliseconds."""
+
+_encode: Final = json.JSONEncoder(default=str, ensure_ascii=False).encode
+
 # Their messages speak of code or of the system. Any other error's message may hold a customer's
 # data ("KeyError: '4111 1111…'", an SQL statement with its parameters), so only its type and
 # place are logged, unless the level is DEBUG.
@@ -60,9 +65,8 @@ def set_up_logs(settings: Settings, service: str, stream: Gathering | None = Non
 
     def template(record: Record) -> str:
         extra = record["extra"]
-        extra["_head"], extra["_line"] = (
-            _masked(part, secrets) for part in write(record, service, shows_messages=shows_messages)
-        )
+        extra["_head"], line = write(record, service, shows_messages=shows_messages)
+        extra["_line"] = _masked(line, secrets)
         return _TEXT if as_text else _JSON
 
     logger.remove()
@@ -94,11 +98,18 @@ _STANDARD: Final = frozenset({10, 20, 30, 40, 50})
 
 def _text_lines(record: Record, service: str, *, shows_messages: bool) -> tuple[str, str]:
     extra = record["extra"]
-    fields = [_field_in_text(name, extra[name]) for name in _IN_TEXT if extra.get(name) is not None]
-    line = " ".join(word.translate(_CONTROL) for word in (service, *fields, record["message"]))
+    fields = [
+        f"#{extra[name]}" if name == "attempt" else str(extra[name])
+        for name in _IN_TEXT
+        if extra.get(name) is not None
+    ]
+    line = " ".join((service, *fields, record["message"]))
+    if not line.isprintable():
+        line = line.translate(_CONTROL)
     error = _error_of(record)
     trace = f"\n{describe_error(error, shows_messages=shows_messages)}" if error else ""
-    return f"{record['time']:%H:%M:%S.%f}"[:-3], line + trace
+    # A sixth of what `strftime` takes.
+    return record["time"].isoformat(timespec="milliseconds")[_TIME], line + trace
 
 
 def _json_lines(record: Record, service: str, *, shows_messages: bool) -> tuple[str, str]:
@@ -113,11 +124,7 @@ def _json_lines(record: Record, service: str, *, shows_messages: bool) -> tuple[
     error = _error_of(record)
     if error:
         line["trace"] = describe_error(error, shows_messages=shows_messages)
-    return "", json.dumps(line, default=str, ensure_ascii=False)
-
-
-def _field_in_text(name: str, value: object) -> str:
-    return f"#{value}" if name == "attempt" else str(value)
+    return "", _encode(line)
 
 
 def _error_of(record: Record) -> BaseException | None:

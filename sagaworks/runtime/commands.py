@@ -1,6 +1,7 @@
 """The engine's commands for one job, each call answered by a status code."""
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -29,6 +30,9 @@ class Reply:
     reason: str = ""
 
 
+_OK: Final = Reply(StatusCode.OK)
+
+
 class JobCommands:
     """Complete, fail, throw, extend: over pyzeebe's stub, once each; `Reports` decides on more."""
 
@@ -37,19 +41,19 @@ class JobCommands:
         self._stub = stub
         self._metrics = metrics
 
-    async def complete(self, job: JobKey, variables: bytes, *, seconds: float) -> Reply:
+    def complete(self, job: JobKey, variables: bytes, *, seconds: float) -> Awaitable[Reply]:
         """Complete the job with a JSON object of variables."""
         request = pb.CompleteJobRequest(jobKey=job, variables=variables.decode())
-        return await self._send("CompleteJob", request, seconds)
+        return self._send("CompleteJob", request, seconds)
 
-    async def throw(self, job: JobKey, code: str, message: str, *, seconds: float) -> Reply:
+    def throw(self, job: JobKey, code: str, message: str, *, seconds: float) -> Awaitable[Reply]:
         """Throw a BPMN error."""
         request = pb.ThrowErrorRequest(jobKey=job, errorCode=code, errorMessage=_cut(message))
-        return await self._send("ThrowError", request, seconds)
+        return self._send("ThrowError", request, seconds)
 
-    async def fail(
+    def fail(
         self, job: JobKey, retries: int, message: str, back_off: float, *, seconds: float
-    ) -> Reply:
+    ) -> Awaitable[Reply]:
         """Fail the job, to come again after `back_off` seconds; 0 retries raise an incident."""
         request = pb.FailJobRequest(
             jobKey=job,
@@ -57,12 +61,12 @@ class JobCommands:
             errorMessage=_cut(message),
             retryBackOff=round(back_off * 1000),
         )
-        return await self._send("FailJob", request, seconds)
+        return self._send("FailJob", request, seconds)
 
-    async def extend(self, job: JobKey, lock: timedelta, *, seconds: float) -> Reply:
+    def extend(self, job: JobKey, lock: timedelta, *, seconds: float) -> Awaitable[Reply]:
         """Let the job's lock end `lock` from now."""
         request = pb.UpdateJobTimeoutRequest(jobKey=job, timeout=lock // timedelta(milliseconds=1))
-        return await self._send("UpdateJobTimeout", request, seconds)
+        return self._send("UpdateJobTimeout", request, seconds)
 
     async def presence(self, job: JobKey, lock: timedelta) -> Presence:
         """Ask whether a job is still there, until somebody answers."""
@@ -79,7 +83,7 @@ class JobCommands:
     async def _send(self, method: str, request: object, seconds: float) -> Reply:
         try:
             await getattr(self._stub, method)(request, timeout=max(0.1, seconds))
-            reply = Reply(StatusCode.OK)
+            reply = _OK
         except grpc.aio.AioRpcError as error:
             reply = Reply(error.code(), reason_of(error))
         self._metrics.job_reports.labels(method, reply.code.name).inc()

@@ -70,13 +70,15 @@ class Handler:
         """Carry out one delivery; whatever happens, the job is answered or left to its lock."""
         reached(Point.RECEIVED, held.key)
         attempt = self._count_attempt(held.key)
-        with logger.contextualize(step=held.task.name, attempt=attempt, job=held.key):
-            try:
-                delivery = delivery_of(held.task, held.job, attempt=attempt, tenant=self._tenant)
-                with logger.contextualize(saga=delivery.arrival.saga_key):
-                    await self._carry_out(held, delivery, attempt)
-            except Halt as halt:
+        named = {"step": held.task.name, "attempt": attempt, "job": held.key}
+        try:
+            delivery = delivery_of(held.task, held.job, attempt=attempt, tenant=self._tenant)
+        except Halt as halt:
+            with logger.contextualize(**named):
                 await self._halt(held, halt)
+            return
+        with logger.contextualize(**named, saga=delivery.arrival.saga_key):
+            await self._carry_out(held, delivery, attempt)
 
     async def _carry_out(self, held: HeldJob, delivery: Delivery, attempt: int) -> None:
         try:
@@ -150,7 +152,7 @@ class Handler:
 
     def _tell(self, held: HeldJob, outcome: str, what: str = "", level: str = "INFO") -> None:
         self._metrics.jobs.labels(held.task.name, outcome).inc()
-        logger.bind(outcome=outcome).log(level, "{}", what)
+        logger.log(level, "{}", what, outcome=outcome)
 
     def _count_attempt(self, job: JobKey) -> int:
         self._attempts[job] = self._attempts.pop(job, 0) + 1

@@ -1,5 +1,6 @@
 """Whose job is it: the locks that the engine gave, seen from here."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,8 +24,7 @@ class LockClock:
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         """Measure with `now`, in seconds, which only goes forward."""
         self._now = now
-        self._ahead: float | None = None
-        self._ahead_before: float | None = None
+        self._ahead = self._ahead_before = -math.inf
         self._since = now()
 
     def left(self, deadline_ms: int, lock: float) -> float:
@@ -32,15 +32,12 @@ class LockClock:
         now = self._now()
         begun = deadline_ms / 1000 - lock
         self._learn(begun - now, now)
-        return begun + lock - now - max(self._known())
-
-    def _known(self) -> list[float]:
-        return [ahead for ahead in (self._ahead, self._ahead_before) if ahead is not None]
+        return begun + lock - now - max(self._ahead, self._ahead_before)
 
     def _learn(self, ahead: float, now: float) -> None:
         if now - self._since > _WINDOW:
-            self._ahead_before, self._ahead, self._since = self._ahead, None, now
-        self._ahead = ahead if self._ahead is None else max(self._ahead, ahead)
+            self._ahead_before, self._ahead, self._since = self._ahead, -math.inf, now
+        self._ahead = max(self._ahead, ahead)
 
 
 @dataclass(slots=True, eq=False)
@@ -50,6 +47,7 @@ class HeldJob:
     Attributes:
         job: the engine's message (pyzeebe's ``ActivatedJob``).
         task: what it asks for.
+        key: the job's.
         expires: when its lock ends, in seconds of `time.monotonic`.
         begun: a thread has taken it up; until then its lock isn't extended.
         lost: the engine said that it isn't ours any more.
@@ -67,11 +65,11 @@ class HeldJob:
     given_up: bool = False
     reported: bool = False
     has_place: bool = True
+    key: JobKey = field(init=False)
 
-    @property
-    def key(self) -> JobKey:
-        """The job's key."""
-        return JobKey(self.job.key)
+    def __post_init__(self) -> None:
+        """Read the key once: each look into the engine's message costs more than a field."""
+        self.key = JobKey(self.job.key)
 
     @property
     def left(self) -> float:

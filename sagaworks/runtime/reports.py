@@ -59,43 +59,46 @@ class Reports:
     async def answer(self, held: HeldJob, answer: Answer) -> None:
         """Send a committed answer: complete or throw; a halt is a failure without retries."""
         if answer.say is Say.COMPLETE:
-            await self._complete(held, answer)
+            reply = await self._complete(held, answer)
         elif answer.say is Say.THROW:
-            await self._throw(held, answer)
-        elif answer.say is Say.HALT:
-            await self.fail(held, 0, answer.message)
+            reply = await self._throw(held, answer)
+        else:
+            if answer.say is Say.HALT:
+                await self.fail(held, 0, answer.message)
+            return
+        if reply.code is StatusCode.OK:
+            self._marks.add(answer.row)
+        else:
+            await self._refused(held, answer, reply)
 
     async def fail(
         self, held: HeldJob, retries: int, message: str, back_off: timedelta = timedelta()
     ) -> None:
         """Fail the job, while it's surely ours; 0 retries raise an incident."""
 
-        async def send(seconds: float) -> Reply:
+        def send(seconds: float) -> Awaitable[Reply]:
             pause = back_off.total_seconds()
-            return await self._commands.fail(held.key, retries, message, pause, seconds=seconds)
+            return self._commands.fail(held.key, retries, message, pause, seconds=seconds)
 
         await self._until_taken(held, send, "fail", margin=MARGIN)
 
-    async def _complete(self, held: HeldJob, answer: Answer) -> None:
-        async def send(seconds: float) -> Reply:
-            return await self._commands.complete(held.key, answer.variables, seconds=seconds)
+    # Plain functions: what they return is awaited as it is, and each coroutine on a job's way is
+    # gone through once more whenever the job goes on.
 
-        reply = await self._until_taken(held, send, "complete", row=answer.row)
-        await self._after_answer(held, answer, reply)
+    def _complete(self, held: HeldJob, answer: Answer) -> Awaitable[Reply]:
+        def send(seconds: float) -> Awaitable[Reply]:
+            return self._commands.complete(held.key, answer.variables, seconds=seconds)
 
-    async def _throw(self, held: HeldJob, answer: Answer) -> None:
-        async def send(seconds: float) -> Reply:
-            return await self._commands.throw(
-                held.key, answer.code, answer.message, seconds=seconds
-            )
+        return self._until_taken(held, send, "complete", row=answer.row)
 
-        reply = await self._until_taken(held, send, "throw", margin=MARGIN, row=answer.row)
-        await self._after_answer(held, answer, reply)
+    def _throw(self, held: HeldJob, answer: Answer) -> Awaitable[Reply]:
+        def send(seconds: float) -> Awaitable[Reply]:
+            return self._commands.throw(held.key, answer.code, answer.message, seconds=seconds)
 
-    async def _after_answer(self, held: HeldJob, answer: Answer, reply: Reply) -> None:
-        if reply.code is StatusCode.OK:
-            self._marks.add(answer.row)
-        elif reply.code is StatusCode.NOT_FOUND and answer.row is not None:
+        return self._until_taken(held, send, "throw", margin=MARGIN, row=answer.row)
+
+    async def _refused(self, held: HeldJob, answer: Answer, reply: Reply) -> None:
+        if reply.code is StatusCode.NOT_FOUND and answer.row is not None:
             # No proof of anything: another delivery may have been first. The reconciler finds out.
             self._in_doubt(held, answer)
         elif reply.code not in TRANSIENT | _LOST_RACE:
@@ -114,10 +117,12 @@ class Reports:
     ) -> Reply:
         pause = Backoff(0.01, 1.0)
         reply = Reply(StatusCode.DEADLINE_EXCEEDED, "the lock had run out")
-        while not held.lost and held.left > margin:
+        while not held.lost and (left := held.left) > margin:
             held.reported = True
-            reply = await send(min(_CALL, held.left))
+            reply = await send(min(_CALL, left))
             reached(Point.REPORTED, held.key)
+            if reply.code is StatusCode.OK:
+                return reply
             if reply.code not in TRANSIENT:
                 break
             await asyncio.sleep(pause.next())
@@ -125,9 +130,8 @@ class Reports:
                 if not await self._counted(held, row, margin, pause):
                     break
                 reached(Point.COMMITTED, held.key)
-        if reply.code is not StatusCode.OK:
-            # A lost race isn't an error: the ledger has the answer, the next delivery replays it.
-            logger.debug("{} not taken: {} {}", name, reply.code.name, reply.reason)
+        # A lost race isn't an error: the ledger has the answer, the next delivery replays it.
+        logger.debug("{} not taken: {} {}", name, reply.code.name, reply.reason)
         return reply
 
     async def _counted(self, held: HeldJob, row: int, margin: float, pause: Backoff) -> bool:

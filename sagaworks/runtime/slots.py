@@ -31,7 +31,7 @@ class Slots:
 
     async def take(self) -> None:
         """Take a place, after everybody who asked before."""
-        if self.free and not self._waiting:
+        if self.taken < self.count and not self._waiting:
             self._change(+1)
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -63,7 +63,7 @@ class Slots:
             self._pass_on()
 
     def _pass_on(self) -> None:
-        while self._waiting and self.free:
+        while self._waiting and self.taken < self.count:
             turn = self._waiting.popleft()
             if not turn.done():
                 self._change(+1)
@@ -71,7 +71,7 @@ class Slots:
 
     def _change(self, by: int) -> None:
         self.taken += by
-        if self.free:
+        if self.taken < self.count:
             self._room.set()
         else:
             self._room.clear()
