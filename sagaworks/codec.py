@@ -63,19 +63,18 @@ def encode(value: object, *, place: str = "value") -> bytes:
     Raises:
         UnencodableError: as `to_json`, or more than `LARGEST` bytes.
     """
-    plain = to_json(value, place=place)
-    encoded = _compact(plain).encode()
+    encoded = _compact(_plain(value, place, 0)).encode()
     if len(encoded) > LARGEST:
         message = f"{place}: {len(encoded):,} bytes, at most {LARGEST:,} fit a process variable"
         raise UnencodableError(message)
     return encoded
 
 
-def decode(annotation: object, plain: object, *, place: str) -> Any:  # noqa: ANN401  the annotation says it
+def decode(annotation: object, plain: object, *, place: str = "") -> Any:  # noqa: ANN401  the annotation says it
     """Return JSON data as a value of the annotated type, strictly: ``"2"`` isn't an int.
 
     Raises:
-        UnreadableError: naming `place` and what was expected.
+        UnreadableError: naming `place`, if one is given, and what was expected.
     """
     return decode_bytes(annotation, json.dumps(plain).encode(), place=place)
 
@@ -92,14 +91,15 @@ def decode_text(annotation: object, text: str, *, place: str) -> Any:  # noqa: A
         raise UnreadableError(f"{place}: {_reasons(error)}") from None
 
 
-def decode_bytes(annotation: object, encoded: bytes, *, place: str) -> Any:  # noqa: ANN401
+def decode_bytes(annotation: object, encoded: bytes, *, place: str = "") -> Any:  # noqa: ANN401
     """Return encoded JSON as a value of the annotated type; see `decode`."""
     adapter = type_adapter(annotation)
     try:
         # A fact is written by its fields' names; what others write may follow the aliases.
-        return adapter.validate_json(encoded, strict=True, by_alias=True, by_name=True)
+        return adapter.validator.validate_json(encoded, strict=True, by_alias=True, by_name=True)
     except ValidationError as error:
-        raise UnreadableError(f"{place}: {_reasons(error)}") from None
+        reasons = _reasons(error)
+        raise UnreadableError(f"{place}: {reasons}" if place else reasons) from None
 
 
 def readable(annotation: object) -> bool:
@@ -114,6 +114,9 @@ def readable(annotation: object) -> bool:
 def _plain(value: object, place: str, depth: int) -> Json:
     if depth > DEEPEST:
         raise UnencodableError(f"{place}: nested deeper than {DEEPEST} levels")
+    if type(value) is dict:
+        # What most values are made of; the other kinds are asked about one after the other.
+        return _object(value, place, depth)
     if isinstance(value, Enum):
         return _plain(value.value, place, depth)
     if value is None or isinstance(value, bool):
@@ -138,6 +141,8 @@ def _scalar(value: float | str, place: str) -> Json:
 
 
 def _text(value: str, place: str) -> str:
+    if value.isascii():
+        return value
     try:
         value.encode()
     except UnicodeEncodeError:

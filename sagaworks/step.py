@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from functools import cached_property
 from inspect import iscoroutinefunction
 from typing import (
     TYPE_CHECKING,
@@ -99,7 +100,7 @@ class Step(Task, Generic[P, F]):
         """The process variables the function asks for."""
         return self.signature.variables
 
-    @property
+    @cached_property
     def fact_variable(self) -> str | None:
         """The process variable that the fact is completed as: ``StockHeld`` -> ``stock_held``."""
         return "_".join(words_of(self.fact.__name__)) if self.fact else None

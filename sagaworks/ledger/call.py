@@ -1,8 +1,7 @@
 """Calling a step's or a compensation's function with what its signature asks for."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import NoneType
 from typing import Any
@@ -13,6 +12,7 @@ from sagaworks.codec import Json, UnencodableError, UnreadableError, decode, dec
 from sagaworks.errors import Halt, Refusal
 from sagaworks.ledger.rows import Arrival, Entry
 from sagaworks.saga import Saga
+from sagaworks.signature import Variable
 from sagaworks.step import Compensation, Step
 
 
@@ -46,11 +46,7 @@ def call_step(
         arguments[step.signature.saga] = with_key(delivery, idempotency_key(delivery, step, round_))
     if step.signature.session:
         arguments[step.signature.session] = session
-    with _timed(delivery):
-        fact = _called(step, arguments)
-        if session is not None:
-            session.flush()
-    return encode_fact(step, fact)
+    return encode_fact(step, _called(step, delivery, arguments, session))
 
 
 def call_compensation(
@@ -74,10 +70,7 @@ def call_compensation(
         arguments[undo.signature.saga] = with_key(delivery, key)
     if undo.signature.session:
         arguments[undo.signature.session] = session
-    with _timed(delivery):
-        _called(undo, arguments)
-        if session is not None:
-            session.flush()
+    _called(undo, delivery, arguments, session)
 
 
 def read_variables(step: Step[..., Any], variables: Mapping[str, Json]) -> dict[str, Any]:
@@ -88,15 +81,14 @@ def read_variables(step: Step[..., Any], variables: Mapping[str, Json]) -> dict[
     """
     values = {}
     for name, variable in step.variables.items():
-        place = f"{step.job_type} needs variable `{name}` ({variable.type_name})"
         if name not in variables:
             if variable.required:
-                raise Halt(f"{place}: it is missing")
+                raise Halt(f"{_need(step, variable)}: it is missing")
             continue
         try:
-            values[name] = decode(variable.annotation, variables[name], place=place)
+            values[name] = decode(variable.annotation, variables[name])
         except UnreadableError as error:
-            raise Halt(str(error)) from None
+            raise Halt(f"{_need(step, variable)}: {error}") from None
     return values
 
 
@@ -144,6 +136,9 @@ def idempotency_key(delivery: Delivery, step: Step[..., Any], round_: int) -> st
     arrival = delivery.arrival
     name = f"{step.service.name}.{arrival.step}"
     parts = (arrival.tenant, arrival.saga_key, name, arrival.each or "", str(round_))
+    key = "/".join(parts)
+    if "%" not in key and key.count("/") == len(parts) - 1:
+        return key
     return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in parts)
 
 
@@ -152,22 +147,34 @@ def with_key(delivery: Delivery, key: str) -> Saga:
     return replace(delivery.saga, idempotency_key=key)
 
 
-def _called(task: Step[..., Any] | Compensation[Any], arguments: dict[str, object]) -> object:
+def _need(step: Step[..., Any], variable: Variable) -> str:
+    return f"{step.job_type} needs variable `{variable.name}` ({variable.type_name})"
+
+
+def _called(
+    task: Step[..., Any] | Compensation[Any],
+    delivery: Delivery,
+    arguments: dict[str, object],
+    session: Session | None,
+) -> object:
+    """Call the function, and flush what it left in its session; that's of its time."""
+    began = time.perf_counter()
+    try:
+        returned = _returned(task, arguments)
+        if session is not None:
+            session.flush()
+        return returned
+    finally:
+        delivery.took(time.perf_counter() - began)
+
+
+def _returned(task: Step[..., Any] | Compensation[Any], arguments: dict[str, object]) -> object:
     if not task.is_async:
         return task.function(**arguments)
     # Only a service with such tasks needs the extra `async`.
     from sagaworks.ledger import bridge  # noqa: PLC0415
 
     return bridge.call(task.function, arguments)
-
-
-@contextmanager
-def _timed(delivery: Delivery) -> Iterator[None]:
-    began = time.perf_counter()
-    try:
-        yield
-    finally:
-        delivery.took(time.perf_counter() - began)
 
 
 def undo_entry(

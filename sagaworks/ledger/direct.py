@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Dialect, Insert, Select, TextClause, Update
     from sqlalchemy.engine import Compiled
 
-    from sagaworks.ledger.line import Line, Said
+    from sagaworks.ledger.line import Line, Rows, Said
 
     Statement = Insert | Update | Select[Any] | TextClause
 
@@ -59,7 +59,8 @@ class Direct:
             found = connection.execute(self._statement, values)
             return Sent(found.all() if found.returns_rows else (), found.rowcount)
         if line := _line(connection):
-            return self._send_on(line, connection, values)
+            told = self._send_on(line, connection, values)
+            return Sent(told, len(told))
         ready = self._ready(connection.dialect)
         parameters = ready.parameters(values)
         cursor = connection.connection.cursor()
@@ -76,19 +77,28 @@ class Direct:
 
     def wait(self, connection: Connection, values: Mapping[str, Any]) -> None:
         """Send it with what is sent next, or with the COMMIT, where there is a line; else now."""
-        line = _line(connection) if _may_go_on(connection) else None
-        if line:
-            line.wait(self._said(connection, values))
-        else:
+        if not self.waits(connection, values):
             self.send(connection, values)
 
-    def _send_on(self, line: Line, connection: Connection, values: Mapping[str, Any]) -> Sent:
+    def waits(self, connection: Connection, values: Mapping[str, Any]) -> bool:
+        """Have it sent with what is sent next, or with the COMMIT; False where there is no line."""
+        line = _line(connection) if _may_go_on(connection) else None
+        if not line:
+            return False
+        line.wait(self._said(connection, values))
+        return True
+
+    def sent_on_line(self, connection: Connection, values: Mapping[str, Any]) -> Rows | None:
+        """Send it, and return its rows; None, and nothing is sent, where there is no line."""
+        line = _line(connection) if _may_go_on(connection) else None
+        return self._send_on(line, connection, values) if line else None
+
+    def _send_on(self, line: Line, connection: Connection, values: Mapping[str, Any]) -> Rows:
         said = self._said(connection, values)
         try:
-            rows = line.send(said)
+            return line.send(said)
         except connection.dialect.loaded_dbapi.Error as error:
             connection._handle_dbapi_exception(error, said.text.decode(), (), None, None)  # noqa: SLF001
-        return Sent(rows, len(rows))
 
     def _said(self, connection: Connection, values: Mapping[str, Any]) -> Said:
         if self._on_line is None:
@@ -106,11 +116,6 @@ class Direct:
             compiled = self._statement.compile(dialect=dialect, column_keys=names)
             ready = self._by_driver[f"{dialect.name}+{dialect.driver}"] = _Ready(compiled)
         return ready
-
-
-def has_line(connection: Connection) -> bool:
-    """Say whether a statement may wait: there is a line, and a transaction that goes on."""
-    return _may_go_on(connection) and _line(connection) is not None
 
 
 def look_before_commit(connection: Connection) -> None:

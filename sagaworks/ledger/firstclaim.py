@@ -21,7 +21,7 @@ from sqlalchemy import (
     true,
 )
 
-from sagaworks.ledger.direct import Direct, has_line
+from sagaworks.ledger.direct import Direct
 from sagaworks.ledger.rows import Arrival, State
 from sagaworks.ledger.sagarow import FOUND
 from sagaworks.ledger.sagarow import LOCK_IN_POSTGRESQL as LOCKED
@@ -67,7 +67,8 @@ def lock_and_claim(connection: Connection, arrival: Arrival) -> SagaRow:
         "process_instance": arrival.process_instance,
         "start_digest": arrival.start_digest,
     }
-    if not has_line(connection):
+    rows = _LOCK_AND_CLAIM.sent_on_line(connection, {**claimed_by(arrival), **offered})
+    if rows is None:
         return lock_saga(connection, arrival.tenant, arrival.saga_key, **offered)
-    (found,) = _LOCK_AND_CLAIM.send(connection, {**claimed_by(arrival), **offered}).rows
+    (found,) = rows
     return saga_row(*found)

@@ -6,7 +6,7 @@ SAVEPOINT, an answer and COMMIT would each be a round trip of their own: docs/de
 
 import re
 import select
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -114,7 +114,7 @@ class Line:
         values = [_encoded(said.values) for said in batch]
         try:
             self._pgconn.enter_pipeline_mode()
-            sent = [*self._sent(zip(batch, values, strict=True))]
+            sent = self._sent(zip(batch, values, strict=True))
             self._pgconn.pipeline_sync()
             results = self._results()
             if self._pgconn.status is not pq.ConnStatus.BAD:
@@ -126,16 +126,18 @@ class Line:
         self._check(sent, results)
         return _rows_of(results[-1])
 
-    def _sent(self, batch: Iterable[tuple[Said, Encoded]]) -> Iterator[tuple[Said, bool]]:
-        """Send each statement; yield what a result is expected of, and if it's of a preparation."""
+    def _sent(self, batch: Iterable[tuple[Said, Encoded]]) -> list[tuple[Said, bool]]:
+        """Send each statement; tell what a result is expected of, and if it's of a preparation."""
+        sent = []
         fresh = set()
         for said, values in batch:
             if said.name not in self._prepared and said.name not in fresh:
                 fresh.add(said.name)
                 self._pgconn.send_prepare(said.name, said.text)
-                yield said, True
+                sent.append((said, True))
             self._pgconn.send_query_prepared(said.name, *values)
-            yield said, False
+            sent.append((said, False))
+        return sent
 
     def _results(self) -> list[PGresult]:
         """Return the results up to where it ends; those after a failed one say so."""
@@ -205,31 +207,30 @@ def _encoded(values: Sequence[Value]) -> Encoded:
     Raises:
         psycopg.DataError: a text holds a NUL, at which libpq would cut it off.
     """
-    return [_one(value) for value in values], [int(isinstance(value, bytes)) for value in values]
-
-
-def _one(value: Value) -> bytes | None:
-    if value is None or isinstance(value, bytes):
-        return value
-    encoded = str(value).encode()
-    if b"\0" in encoded:
-        raise DataError("PostgreSQL text fields cannot contain NUL (0x00) bytes")
-    return encoded
+    encoded: list[bytes | None] = []
+    for value in values:
+        if value is None or isinstance(value, bytes):
+            encoded.append(value)
+            continue
+        text = str(value).encode()
+        if b"\0" in text:
+            raise DataError("PostgreSQL text fields cannot contain NUL (0x00) bytes")
+        encoded.append(text)
+    return encoded, [int(isinstance(value, bytes)) for value in values]
 
 
 def _rows_of(result: PGresult) -> Rows:
-    places = range(result.nfields)
-    integer = [result.ftype(place) in _INTEGERS for place in places]
-    return [
-        tuple(_value(result.get_value(row, place), integer=integer[place]) for place in places)
-        for row in range(result.ntuples)
+    reads = [
+        int if result.ftype(place) in _INTEGERS else bytes.decode for place in range(result.nfields)
     ]
-
-
-def _value(found: bytes | None, *, integer: bool) -> int | str | None:
-    if found is None:
-        return None
-    return int(found) if integer else found.decode()
+    rows = []
+    for row in range(result.ntuples):
+        values: list[int | str | None] = []
+        for place, read in enumerate(reads):
+            found = result.get_value(row, place)
+            values.append(None if found is None else read(found))
+        rows.append(tuple(values))
+    return rows
 
 
 def _error_of(said: Said, result: PGresult) -> Error | LostRowError:

@@ -20,7 +20,7 @@ from sqlalchemy import (
     update,
 )
 
-from sagaworks.ledger.direct import Direct, has_line
+from sagaworks.ledger.direct import Direct
 from sagaworks.ledger.faults import LostRowError
 from sagaworks.ledger.rows import Arrival, Entry, State, entry_of
 from sagaworks.ledger.sagarow import LOCK, RESERVE
@@ -224,7 +224,7 @@ def claimed_by(arrival: Arrival) -> dict[str, Any]:
         "process_instance": arrival.process_instance,
         "element": arrival.element,
         "element_instance": arrival.element_instance,
-        "jobs": json.dumps([arrival.job]),
+        "jobs": f"[{arrival.job}]",
         "loop_counter": arrival.loop_counter,
         "inputs": arrival.inputs,
     }
@@ -312,9 +312,9 @@ def count_in_doubt(connection: Connection, older_than_seconds: float) -> int:
 
 
 def _hit_one(connection: Connection, change: Update, values: dict[str, Any], *, last: bool) -> None:
-    if last and has_line(connection):
-        _SURELY[change].wait(connection, values)
-    elif _hits(connection, change, values) != 1:
+    if last and _SURELY[change].waits(connection, values):
+        return
+    if _hits(connection, change, values) != 1:
         raise LostRowError
 
 

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from typing import Final
 
-from sqlalchemy import Connection, Transaction, event, select
+from sqlalchemy import Connection, Engine, PoolProxiedConnection, Transaction, select
 from sqlalchemy.exc import DBAPIError, InvalidRequestError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlmodel import Session
@@ -13,7 +13,7 @@ from sqlmodel import Session
 from sagaworks.errors import ConfigurationError, SagaworksError
 from sagaworks.ledger import tables
 from sagaworks.ledger.databases import database_at
-from sagaworks.ledger.databases.database import ENDED, LOST, READS
+from sagaworks.ledger.databases.database import COMMITS, ENDED, LOST, READS, instead
 from sagaworks.ledger.direct import commit_what_waits, look_before_commit
 from sagaworks.ledger.faults import (
     CommitUnknownError,
@@ -65,7 +65,7 @@ class Store:
         self.url = self.database.url
         self.name = self.database.name
         self.engine = self.database.engine(pool_size, awaits=awaits)
-        event.listen(self.engine, "commit", _refuse_early_commit)
+        _refuse_early_commits(self.engine)
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -79,8 +79,7 @@ class Store:
             self.database.refuse_replaced(self.engine)
             transaction = connection.begin()
             try:
-                with _not_to_be_committed(connection):
-                    yield connection
+                yield connection
                 _refuse_lost(connection)
             except BaseException:
                 _roll_back(connection, transaction)
@@ -90,7 +89,8 @@ class Store:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Give a connection in a transaction that can't write, and so waits for no writer."""
-        with self.engine.connect().execution_options(**{READS: True}) as connection:
+        with self.engine.connect() as connection:
+            connection.info[READS] = True
             transaction = connection.begin()
             try:
                 yield connection
@@ -177,6 +177,7 @@ def _roll_back_or_leave(connection: Connection) -> None:
 def _commit(connection: Connection) -> None:
     try:
         commit_what_waits(connection)
+        connection.info[COMMITS] = True
         connection.commit()
     except LostRowError:
         _roll_back_or_leave(connection)
@@ -194,16 +195,15 @@ def _note_end(connection: Connection) -> None:
         connection.info[ENDED] = True
 
 
-@contextmanager
-def _not_to_be_committed(connection: Connection) -> Iterator[None]:
-    """Refuse a commit meanwhile: a step reaches the connection through its session."""
-    connection.execution_options(sagaworks_may_commit=False)
-    yield
-    connection.execution_options(sagaworks_may_commit=True)
+def _refuse_early_commits(engine: Engine) -> None:
+    """Refuse all commits but the store's: a step reaches the connection through its session."""
+    commit = engine.dialect.do_commit
 
+    def commit_if_due(lent: PoolProxiedConnection) -> None:
+        if not lent.info.pop(COMMITS, False):
+            # SQLAlchemy takes the transaction for ended by now, and would lend it on as it is.
+            lent.rollback()
+            raise SagaworksError(MAY_NOT_COMMIT)
+        commit(lent)
 
-def _refuse_early_commit(connection: Connection) -> None:
-    if not connection.get_execution_options().get("sagaworks_may_commit", True):
-        # SQLAlchemy takes the transaction for ended by now, and would lend it on as it is.
-        connection.connection.rollback()
-        raise SagaworksError(MAY_NOT_COMMIT)
+    instead(engine, "do_commit", commit_if_due)

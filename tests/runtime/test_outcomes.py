@@ -11,6 +11,7 @@ from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 
 from sagaworks import Halt, Refusal, Retry, Saga
+from sagaworks.ledger import store
 from sagaworks.ledger.faults import CommitUnknownError
 from sagaworks.runtime import handler
 from sagaworks.testing import ScriptedGateway
@@ -227,9 +228,10 @@ async def test_a_commit_with_an_unknown_end_is_followed_by_silence(
 ) -> None:
     """It did take place here; the next delivery finds the answer and replays it."""
     commits: list[Connection] = []
+    as_ever = store._commit
 
     def commit(connection: Connection) -> None:
-        connection.commit()
+        as_ever(connection)
         commits.append(connection)
         if len(commits) == 1:
             raise CommitUnknownError("the connection broke")
@@ -239,7 +241,7 @@ async def test_a_commit_with_an_unknown_end_is_followed_by_silence(
         session.add(Effect(sku=sku))
         return StockHeld(sku=sku, quantity=1)
 
-    monkeypatch.setattr("sagaworks.ledger.store._commit", commit)
+    monkeypatch.setattr(store, "_commit", commit)
     async with shop.open(lock=timedelta(seconds=1)):
         job = gateway.offer(HOLD_STOCK, {"sku": "lamp"})
         await job.settled()

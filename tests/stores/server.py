@@ -469,7 +469,7 @@ class ServerContract:
             session = connection.exec_driver_sql(self.ITSELF).scalar_one()
             if next_outcome is Outcome.REPLAYED:
                 commit_what_waits(connection)
-                connection.dialect.do_commit(connection.connection)
+                connection.connection.commit()
             server.execute(self.END.format(number=session))
             commit_what_waits(connection)
             connection.exec_driver_sql(self.ITSELF)

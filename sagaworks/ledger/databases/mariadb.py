@@ -6,11 +6,11 @@ import socket
 from datetime import timedelta
 from typing import Any, ClassVar, Final
 
-from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy import Connection, Engine, PoolProxiedConnection, event, text
 from sqlalchemy.engine import URL
 
 from sagaworks.errors import ConfigurationError
-from sagaworks.ledger.databases.database import ENDED, Database
+from sagaworks.ledger.databases.database import ENDED, Database, send
 
 _OLDEST: Final = (10, 5)
 """The first with INSERT … RETURNING (mariadb.com/kb/en/insertreturning)."""
@@ -83,10 +83,10 @@ class MariaDB(Database):
         )
         cursor.close()
 
-    def begin(self, connection: Connection, *, reads: bool) -> None:
+    def begin(self, lent: PoolProxiedConnection, *, reads: bool) -> None:
         """Begin a transaction that only reads; a writing one begins with its first statement."""
         if reads:
-            connection.exec_driver_sql("START TRANSACTION READ ONLY")
+            send(lent, "START TRANSACTION READ ONLY")
 
     def check_promises(self, connection: Connection) -> None:
         """Return if a commit survives a crash, and the ledger's tables are as it needs them.

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any, ClassVar, Final
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, PoolProxiedConnection, event
 
 from sagaworks.errors import ConfigurationError
 from sagaworks.ledger.databases.database import LINE, Database
@@ -63,16 +63,16 @@ class PostgreSQL(Database):
         )
         connection.autocommit = False
 
-    def begin(self, connection: Connection, *, reads: bool) -> None:
+    def begin(self, lent: PoolProxiedConnection, *, reads: bool) -> None:
         """Say how psycopg begins the transaction, with its first statement."""
-        if line := connection.info.get(LINE):
+        if line := lent.info.get(LINE):
             line.forget()
         if reads:
-            _lent(connection).set_read_only(True)
+            _psycopg(lent).set_read_only(True)
 
     def finish_reading(self, connection: Connection) -> None:
         """Let the next transaction write again."""
-        lent = _lent(connection)
+        lent = _psycopg(connection.connection)
         if lent is not None and not lent.closed:
             lent.set_read_only(None)
 
@@ -116,5 +116,5 @@ def _give_line(connection: Any, record: Any) -> None:  # noqa: ANN401  psycopg's
         record.info[LINE] = line.Line(connection)
 
 
-def _lent(connection: Connection) -> Any:  # noqa: ANN401  psycopg's, which may not be installed
-    return connection.connection.dbapi_connection
+def _psycopg(lent: PoolProxiedConnection) -> Any:  # noqa: ANN401  it may not be installed
+    return lent.dbapi_connection

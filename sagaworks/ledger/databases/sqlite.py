@@ -6,11 +6,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, PoolProxiedConnection, event
 from sqlalchemy.engine import URL
 
 from sagaworks.errors import ConfigurationError
-from sagaworks.ledger.databases.database import Database
+from sagaworks.ledger.databases.database import Database, send
 from sagaworks.ledger.faults import DatabaseReplacedError
 
 
@@ -58,13 +58,13 @@ class SQLite(Database):
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.close()
 
-    def begin(self, connection: Connection, *, reads: bool) -> None:
+    def begin(self, lent: PoolProxiedConnection, *, reads: bool) -> None:
         """Begin as the writer, or as a reader that waits for no writer."""
         if reads:
-            connection.exec_driver_sql("PRAGMA query_only = ON")
-            connection.exec_driver_sql("BEGIN")
+            send(lent, "PRAGMA query_only = ON")
+            send(lent, "BEGIN")
         else:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            send(lent, "BEGIN IMMEDIATE")
 
     def finish_reading(self, connection: Connection) -> None:
         """Undo `query_only`, which outlives the transaction."""
