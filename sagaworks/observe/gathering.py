@@ -66,10 +66,14 @@ class Gathering:
 
     def _keep_writing(self) -> None:
         while not self._closed.is_set():
-            self._some.wait()
+            if not self._lines:
+                self._some.clear()
+                # What came just before that woke nobody. While lines keep coming none does: waking
+                # a thread costs its writer more than the line.
+                if not (self._lines or self._closed.is_set()):
+                    self._some.wait()
             # Not `time.sleep`: it fails where the machine's clock is not its own (libfaketime).
             self._closed.wait(PAUSE)
-            self._some.clear()
             self.flush_lines()
 
 

@@ -27,13 +27,15 @@ class Contact:
         self._address = address
         self._metrics = metrics
         self._last = time.monotonic()
+        self._last_on_the_wall = 0.0
+        metrics.last_contact.set_function(lambda: self._last_on_the_wall)
         self._connected: bool | None = None
         self._reason = f"no answer yet from the engine at {address}"
 
     def made(self) -> None:
         """Note that the engine has answered."""
         self._last = time.monotonic()
-        self._metrics.last_contact.set(time.time())
+        self._last_on_the_wall = time.time()
         if self._connected:
             return
         self._connected = True
