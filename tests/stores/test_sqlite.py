@@ -13,14 +13,14 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
-from sagaworks import ConfigurationError, Service
+from sagaworks import ConfigurationError, SagaworksError, Service
 from sagaworks.ledger.answers import Outcome
 from sagaworks.ledger.faults import CommitUnknownError, DatabaseUnavailableError
 from sagaworks.ledger.group import BrokenGroupError
 from sagaworks.ledger.store import Store
 from tests.stores.audit import AuditContract
 from tests.stores.awaiting import AsyncContract, Awaiting
-from tests.stores.faults import FaultContract
+from tests.stores.faults import FaultContract, step_that
 from tests.stores.group import GroupContract, order
 from tests.stores.remote import RemoteContract
 from tests.stores.settle import SettleContract
@@ -172,6 +172,18 @@ def test_a_commit_that_certainly_failed_is_tried_again(world: World) -> None:
 
     assert answer.outcome is Outcome.EXECUTED
     assert world.available == 4
+
+
+def test_a_commit_that_failed_lets_no_step_commit_by_itself_later(world: World) -> None:
+    world.stock(count=5)
+    commit_fails(world, sqlite3.SQLITE_IOERR_FSYNC, committed=False)
+    with pytest.raises(CommitUnknownError):
+        world.deliver(hold_stock, LAMP)
+
+    with pytest.raises(SagaworksError, match="a step can't commit"):
+        world.deliver(step_that(lambda session: session.connection().commit()))
+
+    assert world.rows == []
 
 
 def test_a_groups_commit_whose_end_is_unknown_is_silence_about_all_of_it(world: World) -> None:
