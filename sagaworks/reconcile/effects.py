@@ -168,7 +168,7 @@ def not_ended(
 ) -> list[OpenSaga]:
     """Return sagas older than `seconds` that weren't seen to end; those after a key, in order."""
     asked = {"tenant": tenant, "after": after, "seconds": seconds, "portion": portion}
-    return _open_sagas(connection.execute(_NOT_ENDED_SAGAS, asked))
+    return _open_sagas(connection.execute(_NOT_ENDED_SAGAS, asked).all())
 
 
 def ended_before(
@@ -192,7 +192,7 @@ def instances_in(sagas: Iterable[OpenSaga]) -> list[SagaKey]:
 def open_sagas(connection: Connection, tenant: str, keys: Sequence[str]) -> list[OpenSaga]:
     """Return sagas with their open rows; less those that have no process instance yet."""
     asked = {"tenant": tenant, "keys": keys}
-    found = {one.key: one for one in _open_sagas(connection.execute(_SAGAS_OF_KEYS, asked))}
+    found = {one.key: one for one in _open_sagas(connection.execute(_SAGAS_OF_KEYS, asked).all())}
     return [found[key] for key in keys if key in found]
 
 

@@ -48,7 +48,7 @@ class Rhythm:
     pause: float = 2.0
     patience: float = 3.0
     listed_after: float = 60.0
-    portion: int = 100
+    portion: int = 200
 
 
 class Reconciler:
