@@ -105,6 +105,7 @@ class Worker:
         if history is None and (place := settings.history_place()):
             self._history = connect(place, token=settings.token)
         self.metrics.watch_in_doubt(self._count_in_doubt)
+        self.metrics.jobs_in_flight.set_function(lambda: len(self._jobs))
 
     async def run(self, stop: asyncio.Event) -> int:
         """Take jobs until `stop` is set, then drain; return how many threads were left at work."""
@@ -246,9 +247,9 @@ class Worker:
             self.metrics.jobs.labels(held.task.name, "expired").inc()
             self.slots.give()
             return
-        running = asyncio.create_task(self._handle(held))
+        assert self._handler is not None  # noqa: S101  set before any source runs
+        running = asyncio.create_task(self._handler.handle(held))
         self._jobs[running] = held
-        self.metrics.jobs_in_flight.set(len(self._jobs))
         running.add_done_callback(self._finished)
 
     def _hold(self, job: Any) -> HeldJob:  # noqa: ANN401
@@ -257,16 +258,11 @@ class Worker:
         left = self._clock.left(job.deadline, self._lock)
         return HeldJob(job, task, expires=time.monotonic() + left)
 
-    async def _handle(self, held: HeldJob) -> None:
-        assert self._handler is not None  # noqa: S101  set before any source runs
-        await self._handler.handle(held)
-
     def _finished(self, running: asyncio.Task[None]) -> None:
         held = self._jobs.pop(running)
         if self._crew:
             self.slots.resize(self._crew.room)
         self._leave_place(held)
-        self.metrics.jobs_in_flight.set(len(self._jobs))
         if not running.cancelled() and running.exception():
             # Nothing may leave a handler; if something does, the lock's end brings the job back.
             logger.opt(exception=running.exception()).error("job {} not answered", held.key)

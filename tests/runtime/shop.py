@@ -138,6 +138,11 @@ class Shop:
         return Settings(**{**vars(self.settings), **changes})
 
 
+def in_flight(worker: Worker) -> float:
+    """How many jobs the worker says that it has in hand."""
+    return worker.metrics.registry.get_sample_value("sagaworks_jobs_in_flight") or 0.0
+
+
 def new_shop(gateway: ScriptedGateway, folder: Path) -> Shop:
     """Make a service without steps, its database migrated."""
     settings = Settings(

@@ -11,7 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from sagaworks import ConfigurationError, Refusal
 from sagaworks.runtime.worker import Worker
 from sagaworks.testing import ScriptedGateway
-from tests.runtime.shop import THREADS, Effect, Shop, StockHeld
+from tests.runtime.shop import THREADS, Effect, Shop, StockHeld, in_flight
 
 pytestmark = pytest.mark.anyio
 
@@ -121,7 +121,7 @@ async def test_an_async_step_that_hangs_is_cancelled_and_rolled_back_when_the_wo
     running = asyncio.create_task(worker.run(stop))
     await shop.streaming("hold_stock")
     job = gateway.offer(HOLD_STOCK, {"sku": "lamp"}, retries=1)
-    await gateway.until(lambda: worker.metrics.jobs_in_flight._value.get() == 1)
+    await gateway.until(lambda: in_flight(worker) == 1)
     await gateway.until(lambda: job.deliveries)
     stop.set()
 

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from itertools import pairwise
 
 import grpc
@@ -13,7 +14,7 @@ from sqlmodel import Session
 
 from sagaworks import Refusal, Saga
 from sagaworks.testing import Fail, Hold, JobState, ScriptedGateway
-from tests.runtime.shop import THREADS, Effect, Gate, Shelf, Shop, StockHeld
+from tests.runtime.shop import THREADS, Effect, Gate, Shelf, Shop, StockHeld, in_flight
 
 pytestmark = pytest.mark.anyio
 
@@ -75,7 +76,7 @@ async def test_a_burst_of_pushed_jobs_never_runs_more_than_the_limit(
     gateway: ScriptedGateway, shop: Shop, together: Together
 ) -> None:
     async with shop.open(lock=timedelta(seconds=20), group=0) as worker:
-        together.in_hand = worker.metrics.jobs_in_flight._value.get
+        together.in_hand = partial(in_flight, worker)
         await shop.streaming("ask_price")
         jobs = [gateway.offer(ASK_PRICE, {"sku": f"lamp {n}"}) for n in range(BURST)]
         for job in jobs:
