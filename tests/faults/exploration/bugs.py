@@ -107,7 +107,7 @@ def a_compensation_moves_on(patch: Patch) -> None:
 
 
 def not_found_is_proof(patch: Patch) -> None:
-    after = reports.Reports._after_answer
+    after = reports.Reports._refused
 
     async def withdraw(self: Any, held: Any, answer: Any, reply: Any) -> None:
         ledger = self._count_report.args[0]
@@ -120,7 +120,7 @@ def not_found_is_proof(patch: Patch) -> None:
                 statements.undo(connection, entry.id, entry.job)
         await after(self, held, answer, reply)
 
-    patch.setattr(reports.Reports, "_after_answer", withdraw)
+    patch.setattr(reports.Reports, "_refused", withdraw)
 
 
 def _undo_of(task: Any) -> Any:
@@ -250,9 +250,9 @@ def an_unknown_call_is_cancelled(patch: Patch) -> None:
 def counted_before_it_is_accepted(patch: Patch) -> None:
     sends = reports.Reports._complete
 
-    async def complete(self: Any, held: Any, answer: Any) -> None:
+    def complete(self: Any, held: Any, answer: Any) -> Any:
         self._marks.add(answer.row)
-        await sends(self, held, answer)
+        return sends(self, held, answer)
 
     patch.setattr(reports.Reports, "_complete", complete)
 
