@@ -62,6 +62,7 @@ class Doom:
         self._slow = slow
         self._visits: dict[JobKey, Visit] = {}
         self._reported: dict[str, Schedule] = {}
+        self._meeting = threading.Lock()
 
     def takes(self, job: JobKey, key: str, step: str) -> None:
         """Note that a job is taken up."""
@@ -106,13 +107,15 @@ class Doom:
         return found is not None
 
     def _meet(self, key: str) -> None:
-        try:
-            file = (self._folder / key).open("x")
-        except FileExistsError:
-            return
-        with file:
-            file.write(f"{os.getpid()} {time.time()}")
-        os.kill(os.getpid(), self._signal)
+        # One at a time: of two that met theirs at once, on two threads, one would have died for both.
+        with self._meeting:
+            try:
+                file = (self._folder / key).open("x")
+            except FileExistsError:
+                return
+            with file:
+                file.write(f"{os.getpid()} {time.time()}")
+            os.kill(os.getpid(), self._signal)
 
 
 def live(service: str) -> int:
