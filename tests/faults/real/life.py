@@ -107,7 +107,7 @@ class Doom:
         return found is not None
 
     def _meet(self, key: str) -> None:
-        # One at a time: of two that met theirs at once, on two threads, one would have died for both.
+        # One at a time: two that met theirs at once, on two threads, would have died one death.
         with self._meeting:
             try:
                 file = (self._folder / key).open("x")
