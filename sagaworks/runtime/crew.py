@@ -176,7 +176,7 @@ class Crew:
 
     def _on_a_thread(self, hand: list[_Waiting]) -> Running:
         work = partial(self._alone, hand[0]) if len(hand) == 1 else partial(self._together, hand)
-        return self._pool.submit(work)
+        return self._pool.submit(self._overlaps[hand[0].held.task.name].measured, work)
 
     def _over(
         self,
@@ -208,16 +208,12 @@ class Crew:
         return job.running
 
     def _alone(self, job: _Waiting) -> list[Answer | None]:
-        task = job.held.task
-        with self._overlaps[task.name].measured():
-            run = partial(self._ledger.run, task, job.delivery, job.held.held)
-            return [job.context.run(run)]
+        run = partial(self._ledger.run, job.held.task, job.delivery, job.held.held)
+        return [job.context.run(run)]
 
     def _together(self, hand: list[_Waiting]) -> list[Answer | None]:
-        task = hand[0].held.task
-        with self._overlaps[task.name].measured():
-            jobs = [Job(job.delivery, job.held.held, job.context) for job in hand]
-            return self._ledger.run_group(task, jobs)
+        jobs = [Job(job.delivery, job.held.held, job.context) for job in hand]
+        return self._ledger.run_group(hand[0].held.task, jobs)
 
     def _ended(
         self,

@@ -1,9 +1,10 @@
 """How many threads keep one interpreter busy: as many as the time of a hand is of its CPU time."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+T = TypeVar("T")
 
 _FEWEST: Final = 2
 _MOST: Final = 6
@@ -39,11 +40,10 @@ class Overlap:
         grown = min(_MOST / _SHARE, self._ratio * _FORGETS)
         self._ratio = min(grown, whole / computing) if computing else grown
 
-    @contextmanager
-    def measured(self) -> Iterator[None]:
-        """Measure what the block does, on the thread that does it."""
+    def measured(self, work: Callable[[], T]) -> T:
+        """Do the work of a hand, on its thread, and measure it."""
         began, computed = time.perf_counter(), time.thread_time()
         try:
-            yield
+            return work()
         finally:
             self.measure(time.perf_counter() - began, time.thread_time() - computed)

@@ -150,16 +150,15 @@ async def test_a_refusal_and_errors_are_told_of_their_own_jobs_only(
 async def test_a_bug_is_told_once_and_by_its_own_job(
     gateway: ScriptedGateway, shop: Shop, log: list[str]
 ) -> None:
-    async with backlog(shop, "a", "bug", "b") as (worker, jobs):
+    async with backlog(shop, "a", "bug", "b") as (_, jobs):
         shop.gate.open()
         await settled(jobs[0], jobs[2])
         await gateway.until(lambda: jobs[1].failures)
+        # Now: it comes again, perhaps before the worker has stopped.
+        told = [line for line in log if line.startswith("ERROR")]
 
-    tries = worker.metrics.jobs.labels("hold_stock", "failed")._value.get()
-    assert tries >= 1
     assert jobs[1].failures[0].retries == 2
-    # It comes again, perhaps before the worker has stopped.
-    assert len([line for line in log if line.startswith("ERROR")]) == tries
+    assert len(told) == 1
     assert shop.effects() == ["first", "gate", "a", "b"]
 
 

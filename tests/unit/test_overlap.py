@@ -45,13 +45,11 @@ def test_a_hand_too_short_to_be_measured_says_nothing() -> None:
     assert after((0.0, 0.0)).threads <= 3
 
 
-def test_a_block_that_waits_is_told_from_one_that_computes() -> None:
+def test_work_that_waits_is_told_from_one_that_computes() -> None:
     waits, computes = Overlap(), Overlap()
     for _ in range(400):
-        with waits.measured():
-            time.sleep(0.001)
-        with computes.measured():
-            sum(range(5_000))
+        waits.measured(lambda: time.sleep(0.001))
+        computes.measured(lambda: sum(range(5_000)))
 
     # A busy machine lets either wait.
     assert computes.threads < waits.threads

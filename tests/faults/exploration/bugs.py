@@ -165,7 +165,7 @@ def the_saga_row_is_only_read(patch: Patch) -> None:
 
     patch.setattr(turns, "_lock", lock)
     # The other one must have looked before the sleeper commits, also on a busy machine.
-    patch.setattr(run, "_SOON", 0.5)
+    patch.setattr(run, "_SOON", 2.0)
 
 
 def the_wrong_fact(patch: Patch) -> None:
