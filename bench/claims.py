@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from bench.subjects.listed import Load
 
 BARE: Final = "bare-step"
+BARE_GROUP: Final = "bare-group"
+"""The same under full load where what is judged groups its jobs."""
 
 ByRound = Mapping[int, float]
 Word = Literal["PASS", "FAIL", "not measured"]
@@ -27,7 +29,8 @@ class Claim:
             round down slows both sides.
         target: the promise.
         at_least: whether more is better.
-        bare: the same figure of a bare step, which is about what any worker in Python can reach.
+        bare: the same figure of a bare step or group, the most that a worker in Python can reach:
+            it does less than any that keeps repeats apart.
     """
 
     text: str
@@ -115,7 +118,7 @@ CLAIMS: Final = (
         ratio("sagaworks", "pyzeebe-tuned", "saturated", "per_second"),
         1.15,
         at_least=True,
-        bare=ratio(BARE, "pyzeebe-tuned", "saturated", "per_second"),
+        bare=ratio(BARE_GROUP, "pyzeebe-tuned", "saturated", "per_second"),
     ),
     Claim(
         "p99 at 35/s against pyzeebe's defaults",
@@ -150,7 +153,7 @@ CLAIMS: Final = (
         ratio("sagaworks", "no-op", "saturated", "per_second"),
         0.90,
         at_least=True,
-        bare=ratio(BARE, "no-op", "saturated", "per_second"),
+        bare=ratio(BARE_GROUP, "no-op", "saturated", "per_second"),
     ),
     Claim(
         "sagas/s with the ledger over without",
@@ -170,14 +173,14 @@ CLAIMS: Final = (
         10.0,
         at_least=False,
         unit="ms",
-        bare=plain(BARE, "saturated", "worker_ms"),
+        bare=plain(BARE_GROUP, "saturated", "worker_ms"),
     ),
     Claim(
         "workers' CPU a saga against tuned pyzeebe's, 100 in flight",
         ratio("sagaworks", "pyzeebe-tuned", "saturated", "worker_ms"),
         1.0,
         at_least=False,
-        bare=ratio(BARE, "pyzeebe-tuned", "saturated", "worker_ms"),
+        bare=ratio(BARE_GROUP, "pyzeebe-tuned", "saturated", "worker_ms"),
     ),
     Claim(
         "a worker's memory with 32 jobs in flight",

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.claims import Verdict, judge
-from bench.intervals import median_of
+from bench.intervals import Median, median_of
 from bench.subjects.listed import BY_NAME, SUBJECTS
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _of_subjects(results: Results, load: Load, name: str) -> dict[str, list[floa
 
 def verdicts(results: Results) -> Sheet:
     """Return what was promised and what was seen."""
-    headings = ["promised", "at", "seen: median", "interval", "a bare step", "verdict"]
+    headings = ["promised", "at", "seen: median", "interval", "bare", "verdict"]
     return Sheet("What was promised", headings, [_of_verdict(one) for one in judge(results)])
 
 
@@ -111,7 +111,7 @@ def _of_verdict(verdict: Verdict) -> list[str]:
     unit = "" if claim.unit == "x" else f" {claim.unit}"
     bound = "≥" if claim.at_least else "≤"
     target = f"{bound} {number(claim.target)}{unit}"
-    bare = f"{number(verdict.bare.value)}{unit}" if verdict.bare else UNSEEN
+    bare = _spread(verdict.bare) if verdict.bare else UNSEEN
     if seen is None:
         return [claim.text, target, UNSEEN, UNSEEN, bare, verdict.word]
     interval = f"{number(seen.low)} to {number(seen.high)}" if seen.count > 1 else UNSEEN
@@ -127,7 +127,10 @@ def _word(verdict: Verdict) -> str:
 def _cell(values: list[float]) -> str:
     if not values:
         return UNSEEN
-    seen = median_of(values)
+    return _spread(median_of(values))
+
+
+def _spread(seen: Median) -> str:
     if seen.count == 1:
         return number(seen.value)
     return f"{number(seen.value)} ({number(seen.low)}-{number(seen.high)})"

@@ -32,6 +32,11 @@ def main(subject: Subject, role: str, name: str) -> int:
 
         bare_step.run(role, name, address, database)
         return 0
+    if subject.kind == "bare-group":
+        from bench.subjects import bare_group  # noqa: PLC0415
+
+        bare_group.run(role, name, address, database)
+        return 0
     from bench.subjects import plain_pyzeebe as plain  # noqa: PLC0415
 
     tunings = {

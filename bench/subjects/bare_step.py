@@ -48,14 +48,15 @@ class _Steps(Source):
         saga, item = variables["saga_key"], variables["item"]
         with Session(self.engine) as session:
             try:
-                _do(self.step, session, saga, item, doomed=variables["doomed"])
+                do(self.step, session, saga, item, doomed=variables["doomed"])
             except shop.NoCarrierError:
                 return True
             session.commit()
         return False
 
 
-def _do(step: str, session: Session, saga: str, item: int, *, doomed: bool) -> None:
+def do(step: str, session: Session, saga: str, item: int, *, doomed: bool) -> None:
+    """Carry out a step's work, in the transaction that is there."""
     if step == "hold_stock":
         shop.hold_stock(session, saga, item)
     elif step == "release_stock":

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 Load = Literal["open", "saturated"]
-Kind = Literal["sagaworks", "pyzeebe", "bare", "no-op"]
+Kind = Literal["sagaworks", "pyzeebe", "bare", "bare-group", "no-op"]
 
 BOTH: Final[tuple[Load, ...]] = ("open", "saturated")
 
@@ -78,6 +78,12 @@ SUBJECTS: Final = (
         "bare-step",
         "bare",
         "the least that a step costs in Python: the no-op with each step's own transaction",
+    ),
+    Subject(
+        "bare-group",
+        "bare-group",
+        "the same, but jobs of a step wait a moment, and share a transaction",
+        loads=("saturated",),
     ),
     Subject(
         "no-op",

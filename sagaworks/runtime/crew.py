@@ -8,7 +8,7 @@ from concurrent.futures import Executor, Future
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from loguru import logger
 
@@ -20,9 +20,14 @@ from sagaworks.observe.metrics import WorkerMetrics
 from sagaworks.runtime.locks import HeldJob
 from sagaworks.runtime.overlap import Overlap
 from sagaworks.runtime.pace import Pace
+from sagaworks.runtime.patience import Patience
+from sagaworks.step import Compensation, Step
 
 _AHEAD: Final = 0.25
 """Seconds that a job may be expected to wait in hand for a thread; the others stay outside."""
+
+_LOOK: Final = 0.001
+"""Seconds from one look at the jobs in hand to the next, at least."""
 
 _AHEAD_AT_MOST: Final = 3
 """Jobs that may wait in hand, for each thread."""
@@ -57,6 +62,7 @@ class Crew:
         awaiting: carries out those, where the service has any.
         pool: has `threads` threads.
         group: how many jobs of one step may share a transaction; below 2, none do.
+        patience: how long a short job may wait for others; none by default.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917  where the parts of a worker meet
@@ -67,6 +73,7 @@ class Crew:
         threads: int,
         group: int,
         metrics: WorkerMetrics,
+        patience: Patience | None = None,
     ) -> None:
         """Begin with all threads free."""
         self._ledger = ledger
@@ -75,9 +82,10 @@ class Crew:
         self._threads = threads
         self._group = group
         self._metrics = metrics
+        self._patience = patience or Patience()
         self._free = threads
         self._short = 0
-        self._looks_again = False
+        self._look: asyncio.TimerHandle | None = None
         self._waiting: deque[_Waiting] = deque()
         self._done: deque[tuple[list[_Waiting], float, Running]] = deque()
         self._coming = False
@@ -121,16 +129,30 @@ class Crew:
             hand = self._hand_of(first)
             if hand:
                 self._begin(hand)
-        if self._free and self._waiting and not self._looks_again:
-            self._looks_again = True
-            asyncio.get_running_loop().call_later(_AHEAD, self._look_again)
+        if self._free and self._waiting:
+            self._look_again_in(min(self._due_in(job) for job in self._waiting))
+
+    def _due_in(self, job: _Waiting) -> float:
+        """Return in how many seconds a short job may begin, if nothing else happens."""
+        waited = time.monotonic() - job.since
+        patience = self._patience.seconds
+        return (patience if waited < patience else _AHEAD) - waited
+
+    def _look_again_in(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        due = loop.time() + seconds
+        if self._look and self._look.when() <= due:
+            return
+        if self._look:
+            self._look.cancel()
+        self._look = loop.call_later(max(_LOOK, seconds), self._look_again)
 
     def _look_again(self) -> None:
-        self._looks_again = False
+        self._look = None
         self._go_on()
 
     def _first(self) -> _Waiting | None:
-        """Return whose turn it is; a short job waits for company while others are at work."""
+        """Return whose turn it is; a short job may wait for company."""
         waits: set[str] = set()
         for job in self._waiting:
             name = job.held.task.name
@@ -142,8 +164,17 @@ class Crew:
         return None
 
     def _may_wait(self, job: _Waiting) -> bool:
-        are_enough = self._short >= self._overlaps[job.held.task.name].threads
-        return are_enough and self._is_short(job) and time.monotonic() - job.since < _AHEAD
+        if not self._is_short(job):
+            return False
+        waited = time.monotonic() - job.since
+        if self._short >= self._overlaps[job.held.task.name].threads:
+            return waited < _AHEAD
+        return waited < self._patience.seconds and not self._is_group(job.held.task)
+
+    def _is_group(self, task: Step[..., Any] | Compensation[Any]) -> bool:
+        """Say whether as many wait as may go together."""
+        alike = sum(job.held.task is task and not job.alone for job in self._waiting)
+        return alike >= self._paces[task.name].portion
 
     def _is_short(self, job: _Waiting) -> bool:
         task = job.held.task

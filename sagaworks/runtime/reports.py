@@ -1,6 +1,7 @@
 """Telling the engine: committed answers until they arrive, everything else only while it's ours."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Final
@@ -16,6 +17,7 @@ from sagaworks.runtime.commands import NOT_CARRIED_OUT, JobCommands, Reply
 from sagaworks.runtime.gateway import TRANSIENT
 from sagaworks.runtime.locks import HeldJob
 from sagaworks.runtime.marks import Marks
+from sagaworks.runtime.patience import Patience
 from sagaworks.saga import JobKey
 
 MARGIN: Final = 0.5
@@ -41,6 +43,7 @@ class Reports:
         marks: where accepted answers are noted.
         count_report: commits one more report of a row before it's sent again.
         in_doubt: told of an answer that the engine knows no job for any more.
+        patience: told how long the engine took to accept a report.
     """
 
     def __init__(
@@ -49,8 +52,10 @@ class Reports:
         marks: Marks,
         count_report: CountReport,
         in_doubt: Callable[[HeldJob, Answer], None] = lambda _held, _answer: None,
+        patience: Patience | None = None,
     ) -> None:
         """Keep the ways out."""
+        self._patience = patience or Patience()
         self._in_doubt = in_doubt
         self._commands = commands
         self._marks = marks
@@ -119,9 +124,11 @@ class Reports:
         reply = Reply(StatusCode.DEADLINE_EXCEEDED, "the lock had run out")
         while not held.lost and (left := held.left) > margin:
             held.reported = True
+            sent = time.monotonic()
             reply = await send(min(_CALL, left))
             reached(Point.REPORTED, held.key)
             if reply.code is StatusCode.OK:
+                self._patience.heard(time.monotonic() - sent)
                 return reply
             if reply.code not in TRANSIENT:
                 break

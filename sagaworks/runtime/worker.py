@@ -36,6 +36,7 @@ from sagaworks.runtime.gateway import DEFAULT_TENANT
 from sagaworks.runtime.handler import Handler
 from sagaworks.runtime.locks import HeldJob, LockClock
 from sagaworks.runtime.marks import Marks
+from sagaworks.runtime.patience import Patience
 from sagaworks.runtime.reports import Reports
 from sagaworks.runtime.slots import Slots
 from sagaworks.runtime.source import JobSource, Wanted
@@ -144,12 +145,13 @@ class Worker:
             ledger = Ledger(self.store, self._probe(commands), witness=witness)
             marks = Marks(ledger.mark_counted, marks_pool)
             count_report = partial(self._count_report, ledger)
-            reports = Reports(commands, marks, count_report, self._note_doubt)
+            patience = Patience()
+            reports = Reports(commands, marks, count_report, self._note_doubt, patience)
             tenant = self.settings.tenant
             self._reports = reports
             threads, group = self.settings.threads, self.settings.group
             awaiting = self._awaiting_ledger(commands, stack)
-            self._crew = Crew(ledger, awaiting, self._pool, threads, group, self.metrics)
+            self._crew = Crew(ledger, awaiting, self._pool, threads, group, self.metrics, patience)
             self.slots.resize(self._crew.room)
             doors = self._say_database, self._leave_place
             self._handler = Handler(self._crew, reports, self.metrics, tenant, *doors)
