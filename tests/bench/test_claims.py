@@ -1,5 +1,7 @@
 """A promise is broken only where the rounds exclude it, and slow rounds slow both sides."""
 
+import pytest
+
 from bench.claims import CLAIMS, Claim, Verdict, judge, ratio
 from bench.intervals import Median
 from bench.subjects.listed import BY_NAME
@@ -68,19 +70,24 @@ def test_nothing_is_judged_that_wasnt_measured() -> None:
     assert {seen.word for seen in judge(results)} == {"not measured"}
 
 
-def test_what_a_bare_step_reaches_stands_beside_a_promise() -> None:
+@pytest.mark.parametrize("promise, seen, bare", [("alone", 70, 110), ("as installed", 85, 130)])
+def test_what_a_bare_worker_reaches_stands_beside_a_promise(
+    promise: str, seen: int, bare: int
+) -> None:
     results = made_up(
         3,
         sagaworks={"per_second": [80, 90, 85]},
+        sagaworks_ungrouped={"per_second": [60, 80, 70]},
         bare_step={"per_second": [100, 120, 110]},
+        bare_group={"per_second": [120, 140, 130]},
         no_op={"per_second": [160, 160, 160]},
     )
 
-    seen = next(one for one in judge(results) if "as installed" in one.claim.text)
+    found = next(one for one in judge(results) if promise in one.claim.text)
 
-    assert seen.seen
-    assert seen.bare
-    assert (seen.seen.value, seen.bare.value) == (85 / 160, 110 / 160)
+    assert found.seen
+    assert found.bare
+    assert (found.seen.value, found.bare.value) == (seen / 160, bare / 160)
 
 
 def test_what_is_judged_is_what_is_installed() -> None:
