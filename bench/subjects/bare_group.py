@@ -6,17 +6,14 @@ inbox row, no ledger, no log, no types. One that fails would take the others alo
 """
 
 import asyncio
-import gc
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine
-from sqlmodel import Session, create_engine
+from sqlalchemy import Connection
+from sqlmodel import Session
 
 from bench import shop
-from bench.subjects.bare_step import do
-from bench.subjects.no_op import Source, work
+from bench.subjects.bare_step import Steps, do, keep_working
 
 GROUP: Final = 16
 """`SAGAWORKS_GROUP`, as installed."""
@@ -32,21 +29,12 @@ Waiting = tuple[dict[str, Any], asyncio.Future[bool]]
 
 def run(role: str, name: str, address: str, database: str) -> None:
     """Work until killed."""
-    engine = create_engine(database, pool_size=THREADS, max_overflow=0)
-    threads = ThreadPoolExecutor(THREADS)
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(10_000)
-    asyncio.run(work(role, name, address, partial(_Groups, engine, threads)))
+    keep_working(_Groups, THREADS, role, name, address, database)
 
 
-class _Groups(Source):
-    fetched = ("saga_key", *Source.fetched)
-
-    def __init__(self, engine: Engine, threads: ThreadPoolExecutor, *of_source: Any) -> None:  # noqa: ANN401
-        super().__init__(*of_source)
-        self.engine = engine
-        self.threads = threads
+class _Groups(Steps):
+    def __init__(self, *of_steps: Any) -> None:  # noqa: ANN401
+        super().__init__(*of_steps)
         self.waiting: list[Waiting] = []
         self.at_work = 0
         self.is_waiting = False
@@ -83,10 +71,10 @@ class _Groups(Source):
         refused = [False] * len(hand)
         with self.engine.begin() as connection:
             for place in order:
-                refused[place] = self._step(connection, hand[place][0])
+                refused[place] = self._step_of_group(connection, hand[place][0])
         return refused
 
-    def _step(self, connection: Connection, variables: dict[str, Any]) -> bool:
+    def _step_of_group(self, connection: Connection, variables: dict[str, Any]) -> bool:
         saga, item = variables["saga_key"], variables["item"]
         with Session(connection, join_transaction_mode="rollback_only") as session:
             try:

@@ -23,24 +23,35 @@ THREADS: Final = 6
 
 def run(role: str, name: str, address: str, database: str) -> None:
     """Work until killed."""
-    engine = create_engine(database, pool_size=THREADS, max_overflow=0)
-    threads = ThreadPoolExecutor(THREADS)
+    keep_working(Steps, THREADS, role, name, address, database)
+
+
+def keep_working(  # noqa: PLR0913, PLR0917  a kind of worker, and what each is told
+    steps: type["Steps"], count: int, role: str, name: str, address: str, database: str
+) -> None:
+    """Carry out a role's steps on so many threads, each with a connection, until killed."""
+    engine = create_engine(database, pool_size=count, max_overflow=0)
+    threads = ThreadPoolExecutor(count)
     # As a worker of Sagaworks does: what stays is no garbage.
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000)
-    asyncio.run(work(role, name, address, partial(_Steps, engine, threads)))
+    asyncio.run(work(role, name, address, partial(steps, engine, threads)))
 
 
-class _Steps(Source):
+class Steps(Source):
+    """Carries out one step's jobs, each in a transaction of its own."""
+
     fetched = ("saga_key", *Source.fetched)
 
     def __init__(self, engine: Engine, threads: ThreadPoolExecutor, *of_source: Any) -> None:  # noqa: ANN401
+        """Carry out nothing yet."""
         super().__init__(*of_source)
         self.engine = engine
         self.threads = threads
 
     async def carry_out(self, variables: dict[str, Any]) -> bool:
+        """Carry a job out; say whether the step refuses."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self.threads, self._step, variables)
 

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field, replace
@@ -26,11 +26,11 @@ from sagaworks.step import Compensation, Step
 _AHEAD: Final = 0.25
 """Seconds that a job may be expected to wait in hand for a thread; the others stay outside."""
 
-_LOOK: Final = 0.001
-"""Seconds from one look at the jobs in hand to the next, at least."""
-
 _AHEAD_AT_MOST: Final = 3
 """Jobs that may wait in hand, for each thread."""
+
+_LOOK: Final = 0.001
+"""Seconds from one look at the jobs in hand to the next, at least."""
 
 
 class ExpiredError(Exception):
@@ -173,8 +173,11 @@ class Crew:
 
     def _is_group(self, task: Step[..., Any] | Compensation[Any]) -> bool:
         """Say whether as many wait as may go together."""
-        alike = sum(job.held.task is task and not job.alone for job in self._waiting)
-        return alike >= self._paces[task.name].portion
+        return sum(1 for _ in self._alike(task)) >= self._paces[task.name].portion
+
+    def _alike(self, task: Step[..., Any] | Compensation[Any]) -> Iterator[_Waiting]:
+        """Return the waiting jobs of a task that may go together, the oldest first."""
+        return (job for job in self._waiting if job.held.task is task and not job.alone)
 
     def _is_short(self, job: _Waiting) -> bool:
         task = job.held.task
@@ -186,8 +189,7 @@ class Crew:
         hand = [first]
         if self._waiting and not first.alone and can_share(task):
             more = self._paces[task.name].portion - 1
-            alike = (job for job in self._waiting if job.held.task is task and not job.alone)
-            hand += [job for job, _ in zip(alike, range(more), strict=False)]
+            hand += [job for job, _ in zip(self._alike(task), range(more), strict=False)]
             for job in hand[1:]:
                 self._waiting.remove(job)
         return [job for job in hand if _still_wanted(job)]
