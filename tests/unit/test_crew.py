@@ -186,21 +186,19 @@ def test_a_whole_group_waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.usefixtures("unhurried")
-def test_nobody_waits_for_company_while_the_engine_is_at_ease(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(patiences, "_LONGEST", 60.0)
+def test_nobody_waits_for_company_while_the_engine_is_at_ease() -> None:
     ledger = BusyLedger(took=0.001)
+    few = Overlap().threads
 
     async def work() -> None:
         async with crew_of(ledger, answer_takes=0.02) as crew:
-            for number in range(1, 4):
-                async with asyncio.timeout(10):
-                    await come(crew, number)
+            answers = await one_after_the_other(crew, range(1, few + 1))
+            async with asyncio.timeout(10):
+                await asyncio.gather(*answers)
 
     asyncio.run(work())
 
-    assert ledger.hands == [1, 1, 1]
+    assert ledger.hands == [1] * few
 
 
 async def until_for_a_minute(crew: Crew) -> None:
