@@ -10,6 +10,7 @@ from typing import Final
 from tests.faults.killing.oracles import unbalanced, violations
 from tests.faults.killing.schedules import Schedule, key_of
 from tests.faults.place_order import told_of
+from tests.faults.real.overlooked import Overlooked
 from tests.faults.real.records import eventually
 from tests.faults.real.works import Nursery, Works
 
@@ -20,6 +21,8 @@ ATTEMPTS: Final = 5
 """An order whose job another order's kill got hold of first is placed anew, so often at most."""
 
 END_WITHIN: Final = 120.0
+"""Seconds: long enough for a job that the engine has lost sight of to be proved so, and freed."""
+
 MET_WITHIN: Final = 5.0
 """Seconds from the saga's end until a worker must have died after a report or a mark."""
 
@@ -40,6 +43,7 @@ class Outcome:
         met: schedules whose kill took place, each with its order's key.
         wrong: what is not as it must be.
         preempted: orders whose worker was killed for another order before their own point.
+        overlooked: jobs that the engine had lost sight of; it was started again for them.
     """
 
     seed: int
@@ -48,6 +52,7 @@ class Outcome:
     preempted: int = 0
     killed: int = 0
     redelivered: int = 0
+    overlooked: int = 0
     seconds: float = 0.0
     settling: float = 0.0
 
@@ -55,7 +60,8 @@ class Outcome:
         return (
             f"{len(self.met)} schedules, {self.killed} workers killed, {len(self.wrong)} violations"
             f" in {self.seconds:.0f} s; {self.redelivered} locks ran out,"
-            f" {self.preempted} orders placed anew; nothing in doubt {self.settling:.1f} s later;"
+            f" {self.preempted} orders placed anew, {self.overlooked} jobs overlooked;"
+            f" nothing in doubt {self.settling:.1f} s later;"
             f" seed {self.seed}"
         )
 
@@ -76,6 +82,7 @@ class Run:
         self._tell = tell
         self._attempts = attempts
         self._nursery = nursery
+        self._overlooked = Overlooked(works)
         self._under_way: dict[str, tuple[Schedule, int, float]] = {}
         self._ended: dict[str, float] = {}
         self.outcome = Outcome(seed)
@@ -90,6 +97,7 @@ class Run:
             if waiting and len(self._under_way) < AT_ONCE:
                 self._place(*waiting.popleft())
             time.sleep(LOOK_EVERY)
+            self._overlooked.free([key for key in self._under_way if not self._works.ended(key)])
             for key in [*self._under_way]:
                 waiting.extend(self._look(key))
         self._add_up()
@@ -107,7 +115,8 @@ class Run:
         now, met = time.monotonic(), (self._works.met / key).exists()
         if not self._works.ended(key):
             if now - since > END_WITHIN:
-                self._wrong(schedule, f"not ended: {told_of(self._works.stores, key)}")
+                told = f"{self._works.stuck([key])} {told_of(self._works.stores, key)}"
+                self._wrong(schedule, f"not ended: {told}")
                 del self._under_way[key]
             return
         ended = self._ended.setdefault(key, now)
@@ -145,4 +154,8 @@ class Run:
             self.outcome.wrong.append(f"{met} were to die, {self.outcome.killed} were killed")
         self.outcome.wrong += [f"ended: {event}" for event in self._nursery.ended_by_themselves()]
         jobs = self._works.records.jobs.values()
+        self.outcome.overlooked = len(self._overlooked.jobs)
+        for key in self._overlooked.jobs:
+            job = self._works.records.jobs[key]
+            self._tell(f"overlooked by the engine, and freed: {job.type} {key} {job.life}")
         self.outcome.redelivered = sum(job.had("TIMED_OUT") for job in jobs)

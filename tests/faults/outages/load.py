@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tests.faults.killing.oracles import unbalanced, violations
-from tests.faults.outages.overlooked import Overlooked
+from tests.faults.real.overlooked import Overlooked
 from tests.faults.real.records import eventually
 from tests.faults.real.works import Nursery, Works
 
@@ -119,7 +119,7 @@ def under_load(
     eventually(
         all_ended,
         ENDS_WITHIN,
-        lambda: f"all ended but {len(load.open())}: {stuck(works, load.open()[:3])}",
+        lambda: f"all ended but {len(load.open())}: {works.stuck(load.open()[:3])}",
     )
     seen.figures["seconds until the last saga ended"] = round(time.monotonic() - over, 1)
     seen.figures["orders"] = len(load.keys)
@@ -132,15 +132,6 @@ def under_load(
     seen.wrong += [*unbalanced(works)]
     seen.wrong += [f"incident: {i['errorMessage']}" for i in _incidents_of_nobody(works)]
     seen.wrong += [f"ended: {event}" for event in nursery.ended_by_themselves()]
-
-
-def stuck(works: Works, keys: list[str]) -> dict[str, list[str]]:
-    """Return, for each order, what the engine last said of its jobs: it tells who waits."""
-    told = {}
-    for key in keys:
-        jobs = works.records.of(works.placed[key].process_instance) if key in works.placed else []
-        told[key] = [f"{job.type} {job.key} {job.life[-2:]}" for job in jobs[-2:]]
-    return told
 
 
 def counted(works: Works) -> dict[str, int]:

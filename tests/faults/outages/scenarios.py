@@ -13,8 +13,8 @@ from pyzeebe.proto import gateway_pb2 as pb
 from sagaworks.runtime.gateway import connect
 from tests.faults.outages.disks import MEGABYTE, Disk
 from tests.faults.outages.load import Seen, counted, under_load
-from tests.faults.outages.overlooked import BACK_WITHIN
 from tests.faults.outages.proxy import Proxy
+from tests.faults.real.overlooked import BACK_WITHIN
 from tests.faults.real.records import Job, eventually
 from tests.faults.real.works import SERVICES, Nursery, Works
 

@@ -11,8 +11,8 @@ from typing import Final
 
 from tests.faults.killing.oracles import unbalanced, violations
 from tests.faults.killing.schedules import MARKS, SCHEDULES, Schedule, key_of
-from tests.faults.outages.load import Seen, stuck
-from tests.faults.outages.overlooked import Overlooked
+from tests.faults.outages.load import Seen
+from tests.faults.real.overlooked import Overlooked
 from tests.faults.real.works import Nursery, Works
 
 AT_ONCE: Final = 8
@@ -85,7 +85,7 @@ class Zombies:
     def _look(self, key: str) -> Iterator[tuple[Schedule, int]]:
         sleeper = self._sleepers[key]
         if time.monotonic() - sleeper.placed > END_WITHIN:
-            self._wrong(key, f"it doesn't end: {stuck(self._works, [key])}")
+            self._wrong(key, f"it doesn't end: {self._works.stuck([key])}")
         elif not sleeper.pid and (self._works.met / key).exists():
             sleeper.pid = int((self._works.met / key).read_text().partition(" ")[0] or 0)
         elif sleeper.pid and not sleeper.woken:

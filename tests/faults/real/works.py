@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
@@ -242,6 +242,14 @@ class Works:
     def ended(self, key: str) -> bool:
         """Say whether the engine has told of the saga's end."""
         return key in self.placed and self.placed[key].process_instance in self.records.ends
+
+    def stuck(self, keys: Iterable[str]) -> dict[str, list[str]]:
+        """Return, for each order, what the engine last said of its jobs: it tells who waits."""
+        told = {}
+        for key in keys:
+            jobs = self.records.of(self.placed[key].process_instance) if key in self.placed else []
+            told[key] = [f"{job.type} {job.key} {job.life[-2:]}" for job in jobs[-2:]]
+        return told
 
     def kill_engine(self, back_within: float) -> tuple[float, float] | None:
         """Kill the engine and wait until its keeper has it ready again.

@@ -21,7 +21,7 @@ from tests.faults.real.works import Works
 BACK_WITHIN: Final = 60.0
 """Seconds that an engine which was killed may take to be ready."""
 
-SILENT: Final = 45.0
+SILENT: Final = 30.0
 """Seconds without a record of a job; its back-offs are shorter, its locks 25 s at most."""
 
 OVER: Final = frozenset({"COMPLETED", "CANCELED", "ERROR_THROWN"})
