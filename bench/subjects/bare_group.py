@@ -1,19 +1,22 @@
-"""The floor of a worker that groups: as `bare_step`, but jobs of one step share a transaction.
+"""The floor of a worker that groups, and keeps repeats apart: as `bare_step`, but in company.
 
-They wait for each other as long as Sagaworks lets them under full load, and are taken together by
-as few threads, up to as many: a session each, one commit. There is nothing else: no savepoint, no
-inbox row, no ledger, no log, no types. One that fails would take the others along.
+Jobs of one step wait for each other as long as Sagaworks lets them under full load, and are taken
+together by as few threads, up to as many: one statement for the inbox rows of all of them, a
+session each, one commit. There is nothing else: no savepoint, no ledger, no log, no types. One that
+fails would take the others along.
 """
 
 import asyncio
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import Connection
-from sqlmodel import Session
+from sqlalchemy import ARRAY, Connection, String, bindparam, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import Session, col
 
 from bench import shop
 from bench.subjects.bare_step import Steps, do, keep_working
+from bench.subjects.plain_pyzeebe import Inbox
 
 GROUP: Final = 16
 """`SAGAWORKS_GROUP`, as installed."""
@@ -23,6 +26,12 @@ THREADS: Final = 2
 
 WAIT: Final = 0.025
 """Seconds from the first job's coming to a hand's beginning: docs/decisions/0080."""
+
+_KEYS: Final = select(func.unnest(bindparam("keys", type_=ARRAY(String))))
+
+_NEW: Final = (
+    insert(Inbox).from_select(["key"], _KEYS).on_conflict_do_nothing().returning(col(Inbox.key))
+)
 
 Waiting = tuple[dict[str, Any], asyncio.Future[bool]]
 
@@ -69,9 +78,12 @@ class _Groups(Steps):
         # By what is locked, so that no two groups wait for each other.
         order = sorted(range(len(hand)), key=lambda place: hand[place][0]["item"])
         refused = [False] * len(hand)
+        keys = [f"{variables['saga_key']}/{self.step}" for variables, _ in hand]
         with self.engine.begin() as connection:
+            new = {*connection.scalars(_NEW, {"keys": keys})}
             for place in order:
-                refused[place] = self._step_of_group(connection, hand[place][0])
+                if keys[place] in new:
+                    refused[place] = self._step_of_group(connection, hand[place][0])
         return refused
 
     def _step_of_group(self, connection: Connection, variables: dict[str, Any]) -> bool:

@@ -82,7 +82,7 @@ SUBJECTS: Final = (
     Subject(
         "bare-group",
         "bare-group",
-        "the same, but jobs of a step wait a moment, and share a transaction",
+        "the least that groups: jobs of a step share a transaction and a statement for inbox rows",
         loads=("saturated",),
     ),
     Subject(
