@@ -11,6 +11,7 @@ from tests.faults.killing.oracles import unbalanced, violations
 from tests.faults.killing.run import SETTLED_WITHIN
 from tests.faults.killing.schedules import PATHS
 from tests.faults.outages.load import DUPLICATE, PATIENT, WAYS
+from tests.faults.real.overlooked import Overlooked
 from tests.faults.real.records import eventually
 from tests.faults.real.works import Nursery, Works
 from tests.storm.reader import Reader
@@ -170,9 +171,13 @@ class Storm:
         return self._under_way
 
     def _await_ends(self, until: float) -> None:
+        overlooked = Overlooked(self._works)
         while self._open() and time.monotonic() < until:
+            overlooked.free([*self._under_way])
             time.sleep(0.1)
-        self.aftermath.wrong += [f"terminal: {key} hasn't ended" for key in self._open()]
+        for key, why in self._works.stuck(self._open()).items():
+            self.aftermath.wrong.append(f"terminal: {key} hasn't ended: {why}")
+        self.aftermath.figures["jobs that the engine had lost sight of"] = len(overlooked.jobs)
 
     def _await_settled(self) -> None:
         """Wait until the reconcilers have settled what the storm has left in doubt."""
