@@ -172,12 +172,12 @@ class Storm:
 
     def _await_ends(self, until: float) -> None:
         overlooked = Overlooked(self._works)
-        while self._open() and time.monotonic() < until:
-            overlooked.free([*self._under_way])
+        while (still_open := self._open()) and time.monotonic() < until:
+            overlooked.free(still_open)
             time.sleep(0.1)
         for key, why in self._works.stuck(self._open()).items():
             self.aftermath.wrong.append(f"terminal: {key} hasn't ended: {why}")
-        self.aftermath.figures["jobs that the engine had lost sight of"] = len(overlooked.jobs)
+        self.aftermath.figures |= overlooked.figure
 
     def _await_settled(self) -> None:
         """Wait until the reconcilers have settled what the storm has left in doubt."""

@@ -61,8 +61,7 @@ class Outcome:
             f"{len(self.met)} schedules, {self.killed} workers killed, {len(self.wrong)} violations"
             f" in {self.seconds:.0f} s; {self.redelivered} locks ran out,"
             f" {self.preempted} orders placed anew, {self.overlooked} jobs overlooked;"
-            f" nothing in doubt {self.settling:.1f} s later;"
-            f" seed {self.seed}"
+            f" nothing in doubt {self.settling:.1f} s later; seed {self.seed}"
         )
 
 
@@ -97,7 +96,7 @@ class Run:
             if waiting and len(self._under_way) < AT_ONCE:
                 self._place(*waiting.popleft())
             time.sleep(LOOK_EVERY)
-            self._overlooked.free([key for key in self._under_way if not self._works.ended(key)])
+            self._overlooked.free(self._under_way)
             for key in [*self._under_way]:
                 waiting.extend(self._look(key))
         self._add_up()
@@ -153,9 +152,8 @@ class Run:
         if self.outcome.killed != met:
             self.outcome.wrong.append(f"{met} were to die, {self.outcome.killed} were killed")
         self.outcome.wrong += [f"ended: {event}" for event in self._nursery.ended_by_themselves()]
-        jobs = self._works.records.jobs.values()
+        jobs = self._works.records.jobs
+        self.outcome.redelivered = sum(job.had("TIMED_OUT") for job in jobs.values())
         self.outcome.overlooked = len(self._overlooked.jobs)
         for key in self._overlooked.jobs:
-            job = self._works.records.jobs[key]
-            self._tell(f"overlooked by the engine, and freed: {job.type} {key} {job.life}")
-        self.outcome.redelivered = sum(job.had("TIMED_OUT") for job in jobs)
+            self._tell(f"overlooked by the engine, and freed: {jobs[key]}")

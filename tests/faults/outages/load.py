@@ -123,7 +123,7 @@ def under_load(
     )
     seen.figures["seconds until the last saga ended"] = round(time.monotonic() - over, 1)
     seen.figures["orders"] = len(load.keys)
-    seen.figures["jobs that the engine had lost sight of"] = len(overlooked.jobs)
+    seen.figures |= overlooked.figure
     for what, number in counted(works).items():
         seen.figures[what] = number - before[what]
     works.forget_connections()

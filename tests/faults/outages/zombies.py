@@ -67,13 +67,13 @@ class Zombies:
             if waiting and len(self._sleepers) < AT_ONCE:
                 self._place(*waiting.popleft())
             time.sleep(LOOK_EVERY)
-            self._overlooked.free([key for key in self._sleepers if not self._works.ended(key)])
+            self._overlooked.free(self._sleepers)
             for key in [*self._sleepers]:
                 waiting.extend(self._look(key))
         self.seen.wrong += [*unbalanced(self._works)]
         self.seen.wrong += [f"ended: {each}" for each in self._nursery.ended_by_themselves()]
         self.seen.figures |= {"zombies": count, "harmless": self.harmless, **self.woken}
-        self.seen.figures["jobs that the engine had lost sight of"] = len(self._overlooked.jobs)
+        self.seen.figures |= self._overlooked.figure
         return self.seen
 
     def _place(self, schedule: Schedule, attempt: int) -> None:
@@ -142,10 +142,8 @@ def _saga_has_ended(works: Works, key: str, step: str) -> bool:
 
 
 def _had(works: Works, key: str, step: str, *events: str) -> bool:
-    if key not in works.placed:
-        return False
-    jobs = works.records.of(works.placed[key].process_instance)
-    return any(job.had(each) for job in jobs if job.type.endswith(step) for each in events)
+    jobs = (job for job in works.jobs_of(key) if job.type.endswith(step))
+    return any(job.had(each) for job in jobs for each in events)
 
 
 WAKES: Final[dict[str, Wake]] = {

@@ -8,6 +8,7 @@ is in its memory only: once it's started again, it offers the job.
 
 import asyncio
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Final
 
@@ -41,8 +42,13 @@ class Overlooked:
         self._seen = dict[int, tuple[int, float]]()
         self.jobs = set[int]()
 
-    def free(self, keys: list[str]) -> None:
-        """Start the engine again if it has lost sight of a job of these orders."""
+    @property
+    def figure(self) -> dict[str, float]:
+        """How many they are, for what a run has seen."""
+        return {"jobs that the engine had lost sight of": len(self.jobs)}
+
+    def free(self, keys: Iterable[str]) -> None:
+        """Start the engine again if it has lost sight of a job of these orders, ended or not."""
         for job in self._silent(keys):
             if job.life[-1][0] in DUE:
                 self.jobs.add(job.key)
@@ -51,7 +57,7 @@ class Overlooked:
                 return
             asyncio.run(self._set_lock(job))
 
-    def _silent(self, keys: list[str]) -> list[Job]:
+    def _silent(self, keys: Iterable[str]) -> list[Job]:
         now = time.monotonic()
         found = []
         for job in self._waiting(keys):
@@ -62,9 +68,9 @@ class Overlooked:
                 found.append(job)
         return found
 
-    def _waiting(self, keys: list[str]) -> list[Job]:
-        placed = [self._works.placed[key] for key in keys if key in self._works.placed]
-        jobs = [job for one in placed for job in self._works.records.of(one.process_instance)]
+    def _waiting(self, keys: Iterable[str]) -> list[Job]:
+        still_open = (key for key in keys if not self._works.ended(key))
+        jobs = [job for key in still_open for job in self._works.jobs_of(key)]
         return [job for job in jobs if job.life[-1][0] not in OVER and job.life[-1][2] > 0]
 
     async def _set_lock(self, job: Job) -> None:

@@ -41,7 +41,7 @@ from sagaworks.testing.broker.receiver import Receiver
 from sagaworks.testing.databases import ServerDatabases
 from sagaworks.testing.servers import Server
 from tests.faults.killing.schedules import BROKE, NEVER_APPROVED, ORDER, PATHS, SOLD_OUT
-from tests.faults.real.records import KINDS, Records, eventually
+from tests.faults.real.records import KINDS, Job, Records, eventually
 from workers.inventory import inventory
 from workers.orders import orders
 from workers.payments import payments
@@ -243,13 +243,16 @@ class Works:
         """Say whether the engine has told of the saga's end."""
         return key in self.placed and self.placed[key].process_instance in self.records.ends
 
+    def jobs_of(self, key: str) -> list[Job]:
+        """The order's jobs as the engine tells them; none before it's known to be placed."""
+        return self.records.of(self.placed[key].process_instance) if key in self.placed else []
+
     def stuck(self, keys: Iterable[str]) -> dict[str, list[str]]:
         """Return, for each order, what the engine last said of its jobs: it tells who waits."""
-        told = {}
-        for key in keys:
-            jobs = self.records.of(self.placed[key].process_instance) if key in self.placed else []
-            told[key] = [f"{job.type} {job.key} {job.life[-2:]}" for job in jobs[-2:]]
-        return told
+        return {
+            key: [f"{job.type} {job.key} {job.life[-2:]}" for job in self.jobs_of(key)[-2:]]
+            for key in keys
+        }
 
     def kill_engine(self, back_within: float) -> tuple[float, float] | None:
         """Kill the engine and wait until its keeper has it ready again.
