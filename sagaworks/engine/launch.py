@@ -31,6 +31,13 @@ _STOP_AT_FREE = "512MB"
 _REFUSE_REPLICATION_AT_FREE = "256MB"
 # As shipped it's five minutes: a killed engine replays as much, and history hears it all again.
 _SNAPSHOT_PERIOD = "1m"
+# As shipped a thread without work spins, yields, and sleeps from 1 us on up to 20 ms, which others
+# on the same few processors pay for; whoever has work for it wakes it anyway: docs/decisions/0081.
+_IDLE = {
+    "zeebe.actor.idle.maxSpins": 1,
+    "zeebe.actor.idle.maxYields": 1,
+    "zeebe.actor.idle.minParkPeriod": "20ms",
+}
 GRACE_SECONDS = 20.0
 # How the exporter shows history's token; a command line would tell it to the whole machine.
 USERNAME = "ZEEBE_BROKER_EXPORTERS_SAGAWORKS_ARGS_AUTHENTICATION_USERNAME"
@@ -84,6 +91,7 @@ class Launch:
             "zeebe.broker.data.snapshotPeriod": _SNAPSHOT_PERIOD,
             "zeebe.broker.data.disk.freeSpace.processing": _STOP_AT_FREE,
             "zeebe.broker.data.disk.freeSpace.replication": _REFUSE_REPLICATION_AT_FREE,
+            **_IDLE,
             "server.address": "127.0.0.1",
             "server.port": self.ports.rest,
             "management.server.address": "127.0.0.1",

@@ -1,10 +1,12 @@
 """The real engine, with the Java of this machine."""
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
 import sys
+import urllib.request
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,6 +47,19 @@ def test_a_named_cluster_is_used_and_nothing_is_started(
     assert (found.address, found.pid, found.found) == (started.address, None, True)
     assert found.version == started.version
     assert not list(tmp_path.iterdir())
+
+
+def test_its_threads_sleep_at_once_where_there_is_no_work(
+    real_engine: tuple[Settings, Engine],
+) -> None:
+    _, started = real_engine
+    address = f"{started.monitoring}/actuator/configprops/zeebe.actor.idle"
+    with urllib.request.urlopen(address, timeout=10) as reply:
+        told = json.load(reply)
+
+    ((found,),) = (each["beans"].values() for each in told["contexts"].values())
+    # A name that it doesn't know it would pass over in silence.
+    assert found["properties"] == {"maxSpins": 1, "maxYields": 1, "minParkPeriod": "PT0.02S"}
 
 
 def listening(pid: int) -> dict[str, set[str]]:
